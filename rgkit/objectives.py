@@ -1,0 +1,111 @@
+"""What a network is trained for: an objective has a head (decoder or readout) and a loss in nats."""
+
+import abc
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import entr
+from jaxtyping import Array, Float
+
+from rgkit import _validation
+from rgkit.kernels import outcome_spins
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective(abc.ABC):
+    """A loss over weighted configurations; the expectation over the features y given x is exact."""
+
+    def init(self, network, key):
+        """The head's parameters at the start: a pytree of arrays, None if the objective has no head."""
+        return None
+
+    @abc.abstractmethod
+    def loss(self, network, head, x, weights) -> Float[Array, ""]:
+        """Loss on configurations ``x``, ``(rows, N)``, with weights ``(rows,)`` that sum to one."""
+
+
+class Infomax(Objective):
+    r"""Maximise the mutual information: the loss is :math:`-I(x;y) = H(y|x) - H(y)` in nats.
+
+    With all configurations and their probabilities it is exact; on a minibatch it is the information within the batch.
+
+    Reference: R. Linsker, Computer 21(3), 105 (1988), doi:10.1109/2.36.
+    """
+
+    def loss(self, network, head, x, weights):
+        law, noise = network.push(x, weights)
+        return noise - jnp.sum(entr(jnp.maximum(law, jnp.finfo(law.dtype).tiny)))
+
+
+def _conditional(network, x):
+    """``P(y|x)``, ``(rows, 2**n)``."""
+    return jnp.exp(jax.vmap(network.log_probability)(x))
+
+
+def _outcomes(network):
+    """The ``2**n`` feature states as spins, ``(2**n, n)``."""
+    n = network.widths[-1]
+    return outcome_spins(jnp.arange(2**n), n).astype(network.dtype)
+
+
+class Reconstruction(Objective):
+    r"""Reconstruct x from y by the most general factorised decoder, a table :math:`W` of shape ``(2**n, N)``.
+
+    .. math:: -\sum_i \langle \ln P(x_i|y) \rangle, \qquad \ln P(x_i|y) = x_i W_{yi} - \ln 2\cosh W_{yi}.
+
+    At the best decoder the loss is :math:`\sum_i [H(x_i) - I(x_i;y)]`.
+    """
+
+    def init(self, network, key):
+        return jnp.zeros((2 ** network.widths[-1], network.widths[0]), network.dtype)
+
+    def loss(self, network, head, x, weights):
+        joint = weights[:, None] * _conditional(network, x)
+        log_norm = jnp.logaddexp(head, -head).sum(1)
+        return joint.sum(0) @ log_norm - jnp.sum((joint.T @ x.astype(head.dtype)) * head)
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification(Objective):
+    r"""Cross-entropy of a label under a linear readout of the features, ``softmax(W y)`` without bias.
+
+    Arguments:
+        label: function of one configuration ``(N,)`` to an int in ``range(n_classes)``, in JAX operations.
+        n_classes: number of classes C; the head is W, ``(C, n)``.
+    """
+
+    label: Callable
+    n_classes: int = 2
+
+    def __post_init__(self):
+        _validation.positive_integer("n_classes", self.n_classes, 2)
+
+    def init(self, network, key):
+        n = network.widths[-1]
+        return jax.random.normal(key, (self.n_classes, n), network.dtype) / n**0.5
+
+    def loss(self, network, head, x, weights):
+        log_posterior = jax.nn.log_softmax(_outcomes(network) @ head.T)
+        labels = jax.nn.one_hot(jax.vmap(self.label)(x), self.n_classes, dtype=head.dtype)
+        return -jnp.sum((_conditional(network, x).T @ (weights[:, None] * labels)) * log_posterior)
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression(Objective):
+    """Mean squared error of a target under a linear readout ``w.y + c`` of the features.
+
+    Arguments:
+        target: function of one configuration ``(N,)`` to a float, in JAX operations; the head is ``(w, c)``.
+    """
+
+    target: Callable
+
+    def init(self, network, key):
+        return jnp.zeros(network.widths[-1], network.dtype), jnp.zeros((), network.dtype)
+
+    def loss(self, network, head, x, weights):
+        predictions = _outcomes(network) @ head[0] + head[1]
+        errors = jax.vmap(self.target)(x).astype(network.dtype)[:, None] - predictions
+        return weights @ jnp.sum(_conditional(network, x) * errors**2, axis=1)

@@ -1,0 +1,197 @@
+"""The parts that build the site: the cache's key, the charts, the notebooks' Markdown, the locks."""
+
+import re
+import shutil
+import sys
+import tomllib
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import HTML, ROOT
+
+from rgkit import charts
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import execution  # noqa: E402
+import plain_markdown  # noqa: E402
+
+ALT = "The distance to the fixed point falls with every step of the flow, faster for weaker couplings."
+LINE = alt.Chart(pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})).mark_line().encode(x="x", y="y")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    for name in execution.INPUTS:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["rgkit/charts.py", "locks/book.txt"])
+def test_a_change_of_the_package_or_the_lock_changes_the_key(checkout, name):
+    before = execution.key(checkout)
+    with (checkout / name).open("a") as file:
+        file.write("\n# changed\n")
+    assert execution.key(checkout) != before
+
+
+def test_stored_data_belong_to_the_key(checkout):
+    before = execution.key(checkout)
+    (checkout / "book" / "data" / "new.csv").write_text("K\n1\n")
+    assert execution.key(checkout) != before
+
+
+def test_compiled_files_do_not_belong_to_the_key(checkout):
+    before = execution.key(checkout)
+    (checkout / "rgkit" / "__pycache__").mkdir(exist_ok=True)
+    (checkout / "rgkit" / "__pycache__" / "new.pyc").write_bytes(b"0")
+    assert execution.key(checkout) == before
+
+
+def test_the_site_was_executed_under_the_present_key():
+    assert [folder.name for folder in (HTML.parent / "executed").iterdir()] == [execution.key()]
+
+
+def test_a_chart_needs_a_description():
+    with pytest.raises(ValueError, match="alt must say"):
+        charts.show(LINE, alt="A line chart.")
+
+
+def test_a_chart_must_be_small():
+    heavy = alt.Chart(pd.DataFrame({"x": np.random.default_rng(0).normal(size=20_000)})).mark_point().encode(x="x")
+    with alt.data_transformers.enable("default", max_rows=None), pytest.raises(ValueError, match="limit is 300 kB"):
+        charts.show(heavy, alt=ALT)
+
+
+def test_a_chart_wraps_in_one_direction():
+    with pytest.raises(ValueError, match="row and column"):
+        charts.show(LINE.encode(row="x:N", column="y:N"), alt=ALT)
+
+
+def test_a_slider_starts_within_its_range():
+    with pytest.raises(ValueError, match="value must lie between"):
+        charts.slider("K", "coupling K", 0, 2, 0.1, 3)
+
+
+def test_glued_numbers_are_formatted():
+    with pytest.raises(TypeError, match="gap must be formatted"):
+        charts.glue(gap=0.25)
+
+
+@pytest.mark.parametrize("value, text", [(1.23e-7, "1.2 × 10⁻⁷"), (5e10, "5.0 × 10¹⁰"), (-2.0, "-2.0 × 10⁰")])
+def test_powers_of_ten(value, text):
+    assert charts.power(value) == text
+
+
+def test_a_chart_shows_in_the_book_and_in_the_notebook():
+    bundle = charts.show(LINE, alt=ALT)._repr_mimebundle_()
+    assert bundle["text/plain"] == ALT and bundle[charts.VEGA_LITE]["width"] > 0
+
+
+def linear(color):
+    values = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(color):
+    return linear(color) @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#14181e"])
+@pytest.mark.parametrize("color", charts.COLORS)
+def test_marks_stand_out_from_the_page(color, background):
+    pair = sorted([luminance(charts.COLORS[color]), luminance(background)])
+    assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 3
+
+
+# Machado, Oliveira, Fernandes (2009), doi:10.1109/TVCG.2009.113, full severity
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def lab(color, vision):
+    seen = np.clip(np.array(VISION[vision]) @ linear(color), 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ seen
+    x, y, z = np.cbrt(np.maximum(xyz / [0.95047, 1, 1.08883], 0.008856))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_colours_differ_for_every_eye(vision):
+    seen = [lab(color, vision) for color in charts.COLORS.values()]
+    distances = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
+    assert min(distances) > 14
+
+
+REFERENCES = plain_markdown.References(
+    texts={"thm-gap": "Theorem 1.1"},
+    numbers={"thm-gap": "1.1"},
+    equations={"eq-t": "3"},
+    cited={"Kadanoff1966": ("Kadanoff", "1966", "https://doi.org/10.1")},
+    glued={"gap": "0.271"},
+)
+
+
+@pytest.mark.parametrize(
+    "source, plain",
+    [
+        ("```{prf:theorem} Gap\n:label: thm-gap\n$G$ falls.\n```", "**Theorem 1.1 (Gap).**\n\n$G$ falls."),
+        ("```{prf:proof}\nDone.\n```", "*Proof.*\n\nDone.\n\n∎"),
+        (":::{note}\nRead.\n:::", "> **Note**\n>\n> Read."),
+        ("````{admonition} A\n```{math}\nx\n```\n````", "> **A**\n>\n> $$\n> x\n> $$"),
+        ("The gap is {glue:text}`gap`, by {prf:ref}`thm-gap`.", "The gap is 0.271, by Theorem 1.1."),
+        ("{cite:t}`Kadanoff1966`", "[Kadanoff (1966)](https://doi.org/10.1)"),
+        ("{term}`fixed points <fixed point>`", "fixed points"),
+        ("$$\nt\n$$ (eq-t)", "$$\nt\n\\tag{3}$$"),
+        ("(sec-a)=\n# A", "# A"),
+        ("```python\n{ref}`kept`\n```", "```python\n{ref}`kept`\n```"),
+    ],
+)
+def test_directives_become_plain(source, plain):
+    assert plain_markdown.convert(source, REFERENCES) == plain
+
+
+@pytest.mark.parametrize("source", ["```{unheard-of}\n```", "{unheard}`of`", "```{note}\nnever closed"])
+def test_what_has_no_plain_form_is_named(source):
+    with pytest.raises(plain_markdown.Unreadable):
+        plain_markdown.convert(source, REFERENCES)
+
+
+def pyproject():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_conda_environment_has_the_ranges_of_the_package():
+    project = pyproject()
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = {re.split("[<>=]", item)[0]: item for item in listed if isinstance(item, str)}
+    assert conda.pop("python").removeprefix("python") == project["requires-python"]
+    conda.pop("pip")
+    assert sorted(conda.values()) == sorted(project["dependencies"])
+    (pip,) = [item["pip"] for item in listed if isinstance(item, dict)]
+    assert pip == ["--editable .[book]"]
+
+
+@pytest.mark.parametrize("name", ["book", "test", "uv"])
+def test_locks_have_hashes_and_no_addresses(name):
+    text = (ROOT / "locks" / f"{name}.txt").read_text()
+    pinned = re.findall(r"^[\w.\[\]-]+==", text, re.MULTILINE)
+    assert pinned and text.count("--hash=sha256:") >= len(pinned)
+    assert not re.search(r"https?://|file:|index-url|find-links", text)
+
+
+@pytest.mark.parametrize("extra, lock", [("book", "book"), ("test", "test")])
+def test_locks_hold_every_dependency(extra, lock):
+    project = pyproject()
+    text = (ROOT / "locks" / f"{lock}.txt").read_text()
+    wanted = project["dependencies"] + project["optional-dependencies"][extra]
+    names = [re.split(r"[<>=\[]", item)[0] for item in wanted]
+    assert [name for name in names if f"\n{name}==" not in text] == []

@@ -1,0 +1,105 @@
+"""What the site offers beyond its pages: links that lead somewhere, search, notebooks, and a theme that switches."""
+
+import html.parser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlparse
+
+import nbformat
+import pytest
+from conftest import HTML, PAGES, ROOT
+
+CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / f"{page}.md").read_text()]
+
+
+class Document(html.parser.HTMLParser):
+    """The links and the anchors of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.anchors = set(), {""}
+        self.feed(path.read_text(encoding="utf8"))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.anchors |= {attributes.get("id"), attributes.get("name")}
+        self.links |= {attributes.get("href"), attributes.get("src")} - {None}
+
+
+@pytest.fixture(scope="module")
+def documents():
+    return {path: Document(path) for path in HTML.rglob("*.html") if "_static" not in path.parts}
+
+
+def broken(page, documents):
+    """Return the internal links of a page that lead nowhere."""
+    for link in documents[page].links:
+        address, anchor = urldefrag(link)
+        if urlparse(link).scheme in ("http", "https", "mailto", "data", "javascript"):
+            continue
+        target = (page.parent / unquote(urlparse(address).path)).resolve() if address else page
+        document = documents.get(target)
+        if not target.exists() or (document and unquote(anchor) not in document.anchors):
+            yield link
+
+
+def test_links_lead_somewhere(documents):
+    faults = {str(page.relative_to(HTML)): sorted(broken(page, documents)) for page in documents}
+    assert {page: links for page, links in faults.items() if links} == {}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_cells_are_silent_on_stderr(name):
+    text = (HTML / f"{name}.html").read_text(encoding="utf8")
+    assert 'class="output stderr' not in text and 'class="output traceback' not in text
+
+
+def test_no_page_names_a_script_or_style_on_another_host(documents):
+    outside = [link for document in documents.values() for link in document.links if link.startswith(("//", "http"))]
+    assert [link for link in outside if link.endswith((".js", ".css", ".woff2"))] == []
+
+
+def test_search_finds_a_term(visit, site):
+    page = visit(PAGES[0]).page
+    page.goto(f"{site}/search.html?q=decimation")
+    page.wait_for_selector("#search-results li a")
+    page.wait_for_selector("#search-results li p.context")
+    assert "decimation" in page.inner_text("#search-results").lower()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_notebook_downloads(visit, name, tmp_path):
+    page = visit(name).page
+    page.click("button[aria-label='Download this page']")
+    with page.expect_download() as download:
+        page.click(".btn-download-notebook-button, a[href$='.ipynb']")
+    path = Path(tmp_path, "chapter.ipynb")
+    download.value.save_as(path)
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert "rgkit" in notebook.cells[0].source
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "{glue" not in markdown and "```{" not in markdown and ":::{" not in markdown
+
+
+def test_launch_buttons_wait_for_an_address(documents):
+    links = {link for document in documents.values() for link in document.links}
+    assert not any("colab" in link or "mybinder" in link for link in links)
+
+
+def sliding_pages():
+    return [page for page in CHAPTERS if "charts.slider" in (ROOT / f"{page}.md").read_text()]
+
+
+@pytest.mark.parametrize("name", sliding_pages()[:1])
+def test_a_switch_of_scheme_keeps_the_slider(visit, name):
+    opened = visit(name, "light")
+    chart = next(chart for chart in opened.charts if chart.sliders)
+    slider = chart.sliders[0]
+    slider.focus()
+    opened.page.keyboard.press("End")
+    value, drawn = slider.input_value(), chart.marks()
+    opened.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert slider.input_value() == value and chart.marks() == drawn
+    colour = chart.svg_now().evaluate("svg => getComputedStyle(svg).color")
+    assert min(int(part) for part in colour.strip("rgba()").split(",")[:3]) > 150

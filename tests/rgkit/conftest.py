@@ -1,0 +1,12 @@
+import jax
+import pytest
+from hypothesis import settings
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+settings.register_profile("exact", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("exact")
+
+
+@pytest.fixture(params=range(3))
+def key(request):
+    return jax.random.key(request.param)
