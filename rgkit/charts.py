@@ -12,12 +12,12 @@ _SHORTEST = 60
 _NOTEBOOK_WIDTH = 480
 
 COLORS = {
-    "blue": "#3379cd",
-    "orange": "#d9661f",
-    "green": "#00861d",
-    "pink": "#c078b0",
-    "violet": "#8526fc",
-    "grey": "#697a69",
+    "blue": "#3796ec",
+    "orange": "#e4731c",
+    "green": "#2a783a",
+    "pink": "#a34195",
+    "violet": "#912bf3",
+    "grey": "#90938d",
 }
 
 _CONFIG = {

@@ -128,7 +128,7 @@ def lab(color, vision):
 def test_colours_differ_for_every_eye(vision):
     seen = [lab(color, vision) for color in charts.COLORS.values()]
     distances = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
-    assert min(distances) > 14
+    assert min(distances) > 20
 
 
 REFERENCES = plain_markdown.References(

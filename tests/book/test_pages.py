@@ -33,7 +33,7 @@ def test_mathematics_is_drawn(shared):
 def prose(page):
     """Return the article's text without code and drawn mathematics."""
     script = """() => {
-      const copy = document.querySelector('article').cloneNode(true);
+      const copy = (document.querySelector('article') || document.querySelector('main')).cloneNode(true);
       copy.querySelectorAll('pre, code, script, mjx-container, svg').forEach(e => e.remove());
       return copy.textContent;
     }"""

@@ -1,0 +1,93 @@
+"""Fully connected networks as kernels."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rgkit as rg
+
+
+def make(widths=(6, 5, 3), **options):
+    return rg.FCNetwork(widths, rg.SpinChannel(), key=jax.random.key(0), **options)
+
+
+def test_forward_pass_by_hand():
+    network = make(bias_std=1.0)
+    x = jnp.array([1, -1, 1, 1, -1, 1], jnp.int8)
+    hidden = np.tanh(network.weights[0] @ np.asarray(x, np.float32) + network.biases[0])
+    np.testing.assert_allclose(network.layers(x)[0], hidden, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(network(x), network.weights[1] @ hidden + network.biases[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(network.means(x), np.tanh(network(x)), rtol=1e-6)
+    assert network.widths == (6, 5, 3) and len(network.layers(x)) == 2
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu", "identity"])
+def test_activations(activation):
+    assert jnp.isfinite(make(activation=activation)(jnp.ones(6))).all()
+
+
+def test_the_start_has_the_stated_scale():
+    network = make((400, 300, 4), gain=2.0, bias_std=0.5)
+    assert network.weights[0].std() == pytest.approx(2 / 20, rel=0.02)
+    assert network.biases[0].std() == pytest.approx(0.5, rel=0.15)
+    assert not make().biases[0].any()
+
+
+def test_hard_features_are_signs_of_the_activations():
+    network = make()
+    x = rg.IsingChain(0.0, n_sites=6).configurations()
+    activations = jax.vmap(network)(x)
+    np.testing.assert_array_equal(jax.vmap(network.hard().means)(x), jnp.where(activations < 0, -1.0, 1.0))
+    np.testing.assert_array_equal(jax.vmap(network.hard())(x), activations)
+    assert network.hard().channel.hard and not network.channel.hard
+
+
+def test_an_activation_of_zero_is_an_up_spin():
+    network = jax.tree.map(lambda leaf: 0 * leaf if isinstance(leaf, jax.Array) else leaf, make())
+    assert network.hard().means(jnp.ones(6)).tolist() == [1, 1, 1]
+
+
+def test_conditional_entropy_keeps_its_digits_where_the_channel_saturates():
+    sharp = rg.FCNetwork((2, 1), rg.SpinChannel(), key=jax.random.key(0), gain=1e3)
+    x = jnp.array([1, -1], jnp.int8)
+    assert abs(sharp(x)[0]) > 30
+    gradient = eqx.filter_grad(lambda network: network.conditional_entropy(x))(sharp)
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    assert 0 <= float(sharp.conditional_entropy(x)) < 1e-6
+
+
+def test_float64_only_where_jax_has_it():
+    with pytest.raises(ValueError, match=r"dtype='float64' needs jax.config.update\('jax_enable_x64', True\)"):
+        make(dtype="float64")
+    with jax.enable_x64(True):
+        network = make(dtype="float64")
+        assert network.dtype == jnp.float64 and network(jnp.ones(6)).dtype == jnp.float64
+    assert make()(jnp.ones(6)).dtype == jnp.float32
+
+
+def test_reinitialized_networks_share_architecture_only():
+    network = make(gain=3.0)
+    other = network.reinitialized(jax.random.key(1))
+    assert other.widths == network.widths and other.gain == 3.0
+    assert abs(other.weights[0] - network.weights[0]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "build, error, message",
+    [
+        (lambda: make((6,)), ValueError, "widths must name at least the input and the features"),
+        (lambda: make((6, 0, 3)), ValueError, "widths must be at least 1, got 0"),
+        (lambda: make((6, 2.5, 3)), TypeError, "widths must be an integer"),
+        (lambda: make(activation="swish"), ValueError, "activation must be one of"),
+        (lambda: make(dtype="float16"), ValueError, "dtype must be 'float32' or 'float64'"),
+        (lambda: make(gain=float("nan")), ValueError, "gain must be finite"),
+        (lambda: rg.FCNetwork((6, 3), "spin", key=jax.random.key(0)), TypeError, "channel must be a rgkit.SpinChannel"),
+        (lambda: rg.FCNetwork((6, 3), rg.SpinChannel(), key=jax.random.PRNGKey(0)), TypeError, "typed JAX key"),
+        (lambda: make()(jnp.ones((2, 6))), ValueError, r"x must have shape \(6,\), got \(2, 6\): batches go through"),
+    ],
+)
+def test_bad_networks_are_refused(build, error, message):
+    with pytest.raises(error, match=message):
+        build()
