@@ -1,11 +1,11 @@
 from . import charts, sweeps
-from .correspondence import correspondence
-from .decimation import ising_decimation, transfer_matrix_decimation
+from .bond_moving import migdal_kadanoff
+from .chain_decimation import ising_decimation, transfer_matrix_decimation
+from .comparison import correspondence
 from .expfam import Estimate, characteristic_parameters
 from .ising import IsingChain
 from .kernels import Kernel, TableMap, decimation, majority, random_map
 from .laws import SpinLaw, pushforward, walsh_hadamard
-from .migdal_kadanoff import migdal_kadanoff
 from .networks import FCNetwork, SpinChannel
 from .objectives import Classification, Infomax, Objective, Reconstruction, Regression
 from .partition import critical_ratio, energy_levels, greedy_map, water_filling_divergence

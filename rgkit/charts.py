@@ -21,7 +21,7 @@ COLORS = {
 }
 
 _CONFIG = {
-    "background": "transparent",
+    "background": "white",
     "view": {"stroke": None, "continuousWidth": 300, "continuousHeight": 300},
     "range": {"category": list(COLORS.values())},
     "mark": {"color": COLORS["blue"]},

@@ -51,20 +51,24 @@ def _outcomes(network):
 
 
 class Reconstruction(Objective):
-    r"""Reconstruct x from y by the most general factorised decoder, a table :math:`W` of shape ``(2**n, N)``.
+    r"""Reconstruct x from y, site by site: the loss is that of the best factorised decoder.
 
-    .. math:: -\sum_i \langle \ln P(x_i|y) \rangle, \qquad \ln P(x_i|y) = x_i W_{yi} - \ln 2\cosh W_{yi}.
+    .. math:: -\sum_i \langle \ln P(x_i|y) \rangle = \sum_i H(x_i|y) = \sum_i [H(x_i) - I(x_i;y)].
 
-    At the best decoder the loss is :math:`\sum_i [H(x_i) - I(x_i;y)]`.
+    The best decoder predicts each site by its conditional mean given y: it is known (`decoder`), not trained.
     """
 
-    def init(self, network, key):
-        return jnp.zeros((2 ** network.widths[-1], network.widths[0]), network.dtype)
+    def decoder(self, network, x, weights):
+        """``E[x_i|y]``, ``(2**n, N)``, for configurations ``(rows, N)`` with weights ``(rows,)``."""
+        joint = weights[:, None] * _conditional(network, x)
+        return (joint.T @ x.astype(joint.dtype)) / jnp.maximum(joint.sum(0), jnp.finfo(joint.dtype).tiny)[:, None]
 
     def loss(self, network, head, x, weights):
         joint = weights[:, None] * _conditional(network, x)
-        log_norm = jnp.logaddexp(head, -head).sum(1)
-        return joint.sum(0) @ log_norm - jnp.sum((joint.T @ x.astype(head.dtype)) * head)
+        law, moments = joint.sum(0)[:, None], joint.T @ x.astype(joint.dtype)
+        tiny = jnp.finfo(joint.dtype).tiny
+        up, down = jnp.maximum((law + moments) / 2, tiny), jnp.maximum((law - moments) / 2, tiny)
+        return jnp.sum(entr(up) + entr(down)) - x.shape[-1] * jnp.sum(entr(jnp.maximum(law, tiny)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,5 +111,5 @@ class Regression(Objective):
 
     def loss(self, network, head, x, weights):
         predictions = _outcomes(network) @ head[0] + head[1]
-        errors = jax.vmap(self.target)(x).astype(network.dtype)[:, None] - predictions
+        errors = jax.vmap(self.target)(x).astype(network.dtype)[:, None] - predictions[None]
         return weights @ jnp.sum(_conditional(network, x) * errors**2, axis=1)

@@ -59,11 +59,14 @@ class TrainingDiverged(RuntimeError):
 
 @functools.cache
 def default_optimizer(steps: int) -> optax.GradientTransformation:
-    """Adam with long memory (first-moment decay 0.98) and a learning rate that falls from 1e-2 to 0 along a cosine.
+    """Adam with long memory (first-moment decay 0.98) at rate 1e-2, falling linearly to 0 over the last fifth.
 
-    The long memory carries the weights through shallow optima: of the settings tried it left the smallest gaps.
+    Averaging the gradient over some fifty steps carries the weights past shallow optima: of about forty settings
+    tried on the ring of 12 (rates, schedules, memories, other optimisers) it left the smallest gaps.
     """
-    return optax.adam(optax.cosine_decay_schedule(1e-2, steps), b1=0.98)
+    decay = steps // 5
+    rate = optax.join_schedules([optax.constant_schedule(1e-2), optax.linear_schedule(1e-2, 0.0, decay)], [steps - decay])
+    return optax.adam(rate, b1=0.98)
 
 
 def train(

@@ -41,7 +41,7 @@ def test_a_change_of_the_package_or_the_lock_changes_the_key(checkout, name):
 
 def test_stored_data_belong_to_the_key(checkout):
     before = execution.key(checkout)
-    (checkout / "book" / "data" / "new.csv").write_text("K\n1\n")
+    (checkout / "rgkit" / "data" / "new.csv").write_text("K\n1\n")
     assert execution.key(checkout) != before
 
 

@@ -7,6 +7,9 @@ from urllib.parse import unquote, urldefrag, urlparse
 import nbformat
 import pytest
 from conftest import HTML, PAGES, ROOT
+from sphinx.util.inventory import InventoryFile
+
+import rgkit
 
 CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / f"{page}.md").read_text()]
 
@@ -103,3 +106,13 @@ def test_a_switch_of_scheme_keeps_the_slider(visit, name):
     assert slider.input_value() == value and chart.marks() == drawn
     colour = chart.svg_now().evaluate("svg => getComputedStyle(svg).color")
     assert min(int(part) for part in colour.strip("rgba()").split(",")[:3]) > 150
+
+
+def documented():
+    """Return the names of ``rgkit`` that the site's inventory has."""
+    inventory = InventoryFile.load((HTML / "objects.inv").open("rb"), "", "/".join)
+    return {name for kind in inventory if kind.startswith("py:") for name in inventory[kind]}
+
+
+def test_the_reference_has_every_public_name():
+    assert [name for name in rgkit.__all__ if f"rgkit.{name}" not in documented()] == []

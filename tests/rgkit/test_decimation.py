@@ -10,7 +10,7 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rgkit.decimation import H, K, ising_bond, ising_decimation, transfer_matrix_decimation
+from rgkit.chain_decimation import H, K, ising_bond, ising_decimation, transfer_matrix_decimation
 
 J = sp.Symbol("J", real=True)
 STEPS = {b: ising_decimation(b) for b in range(2, 9)}

@@ -9,8 +9,8 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rgkit.decimation import H, K, ising_decimation
-from rgkit.migdal_kadanoff import migdal_kadanoff
+from rgkit.chain_decimation import H, K, ising_decimation
+from rgkit.bond_moving import migdal_kadanoff
 
 scale_factors = st.floats(1.01, 8)
 dimensions = st.floats(1, 4)

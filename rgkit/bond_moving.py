@@ -7,7 +7,7 @@ import scipy.optimize
 import sympy as sp
 
 from rgkit import _validation as check
-from rgkit.decimation import WEIGHT, H, K, ising_bond
+from rgkit.chain_decimation import WEIGHT, H, K, ising_bond
 from rgkit.renormalization import FixedPoint, RGMap
 
 

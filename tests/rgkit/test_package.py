@@ -1,0 +1,69 @@
+"""The package as a whole: light to import, no global settings touched, stored sweeps that say what made them."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import rgkit as rg
+
+SCRIPTS = Path(__file__).parents[2] / "book" / "data"
+
+
+def seconds(code):
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - start
+
+
+def test_importing_costs_no_more_than_jax():
+    pairs = [(seconds("import rgkit"), seconds("import jax")) for _ in range(3)]
+    ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    assert ours <= 1.3 * theirs
+
+
+def test_importing_changes_no_setting_of_jax():
+    code = "import jax; before = dict(jax.config.values); import rgkit as rg; rg.pushforward(rg.IsingChain(1.0, n_sites=4), rg.decimation(2)); assert dict(jax.config.values) == before"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_is_lazy():
+    code = "import sys, rgkit; assert 'jax' not in sys.modules and 'sympy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_resolves_whatever_was_imported_first():
+    for name in rg.__all__:
+        assert getattr(rg, name) is not None
+    code = "import rgkit.comparison, rgkit.chain_decimation, rgkit.bond_moving, rgkit as rg; assert callable(rg.decimation) and callable(rg.correspondence) and callable(rg.migdal_kadanoff)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_module_shadows_a_public_name():
+    modules = {path.stem for path in Path(rg.__file__).parent.glob("*.py")} - {"charts", "sweeps"}
+    assert not modules & set(rg.__all__)
+
+
+def stored():
+    return sorted(path.stem for path in (Path(rg.__file__).parent / "data").glob("*.csv"))
+
+
+def test_every_sweep_has_its_script_and_every_script_its_sweep():
+    assert stored() == sorted(path.stem.removeprefix("make_") for path in SCRIPTS.glob("make_*.py"))
+
+
+@pytest.mark.parametrize("name", stored())
+def test_stored_sweeps_were_made_by_the_script_that_stands_there(name):
+    about = json.loads((Path(rg.__file__).parent / "data" / f"{name}.json").read_text())
+    script = SCRIPTS / f"make_{name}.py"
+    assert about["made_by"][script.name] == rg.sweeps.fingerprint(script)[script.name], f"run `make sweeps`: {name} is stale"
+    assert len(rg.sweeps.load(name)) > 0
+
+
+def test_an_unknown_sweep_lists_those_there_are():
+    with pytest.raises(ValueError, match="name must be one of the stored sweeps"):
+        rg.sweeps.load("nothing")
