@@ -1,0 +1,169 @@
+(function () {
+  "use strict";
+
+  // Axes and text take the page's colour through currentColor in SVG: a switch between
+  // light and dark needs no redraw, and the reader's sliders stay where they are.
+  const INK = "currentColor";
+  const CONFIG = {
+    axis: {
+      labelColor: INK, titleColor: INK, domainColor: INK, tickColor: INK,
+      gridColor: INK, gridOpacity: 0.15, labelFontSize: 13, titleFontSize: 13, titleFontWeight: 500,
+    },
+    header: { labelColor: INK, titleColor: INK, labelFontSize: 13, titleFontSize: 13 },
+    title: { color: INK, subtitleColor: INK, fontSize: 14, fontWeight: 500, anchor: "start" },
+    legend: { labelColor: INK, titleColor: INK, labelFontSize: 13, titleFontSize: 13, labelLimit: 260, orient: "top" },
+    text: { color: INK, fontSize: 13 },
+    rule: { color: INK },
+    font: "system-ui, sans-serif",   // named, because Vega measures text before the page lays it out
+  };
+  const PANEL = 230;      // narrowest readable panel of a composed chart, in pixels
+  const GAP = 20;         // Vega-Lite's space between panels
+  const REDRAW = 24;      // a change of width below this only rescales the drawing
+  const ATTEMPTS = 4;
+
+  const isComposed = (spec) =>
+    !(spec.mark || spec.layer) || ["facet", "column", "row"].some((channel) => (spec.encoding || {})[channel]);
+
+  // Vega-Lite reports that a chart whose height follows from its categories is fitted in width alone: as asked.
+  const LOGGER = {
+    level() { return LOGGER; },
+    error(...text) { console.error(...text); return LOGGER; },
+    warn(...text) { if (!text.join(" ").includes('Dropping "fit-y"')) console.warn(...text); return LOGGER; },
+    info() { return LOGGER; },
+    debug() { return LOGGER; },
+  };
+
+  function columnsOf(spec, width) {
+    const list = spec.hconcat || spec.concat;
+    const asked = spec.columns || (list ? list.length : ((spec.encoding || {}).facet || {}).columns || 4);
+    return Math.max(1, Math.min(asked, Math.floor(width / PANEL)));
+  }
+
+  // The same chart with panels that share `width`, `frame` being what axes take beside each panel.
+  function fit(spec, width, frame) {
+    const list = spec.hconcat || spec.concat;
+    const columns = columnsOf(spec, width);
+    const share = (width - GAP * (columns - 1)) / columns;
+    if (list) {
+      const { hconcat, ...rest } = spec;
+      return { ...rest, columns, concat: list.map((panel) => fit(panel, share, frame)) };
+    }
+    if (spec.vconcat) return { ...spec, vconcat: spec.vconcat.map((panel) => fit(panel, width, frame)) };
+    if (spec.facet && spec.spec) return { ...spec, columns, spec: fit(spec.spec, share, frame) };
+    const { column, ...encoding } = spec.encoding || {};
+    const facet = column || encoding.facet;
+    const panel = { ...spec, width: Math.max(80, (facet ? share : width) - frame) };
+    return facet ? { ...panel, encoding: { ...encoding, facet: { ...facet, columns } } } : panel;
+  }
+
+  // How many panels stand side by side in the widest row.
+  function abreast(spec, width) {
+    const list = spec.hconcat || spec.concat || spec.vconcat;
+    const columns = spec.vconcat ? 1 : columnsOf(spec, width);
+    if (list) return columns * Math.max(...list.map((panel) => (isComposed(panel) ? abreast(panel, width / columns) : 1)));
+    return columns;
+  }
+
+  function embed(target, spec, width) {
+    const legend = { ...CONFIG.legend, columns: Math.max(1, Math.floor(width / 150)) };
+    return window.vegaEmbed(target, spec, {
+      actions: false, renderer: "svg", config: { ...CONFIG, legend }, tooltip: { theme: "custom" }, logger: LOGGER,
+    });
+  }
+
+  // Axes and legends are measured, not guessed: draw, compare with the room there is, draw again.
+  async function drawComposed(target, spec, width) {
+    let frame = 60;
+    for (let attempt = 1; ; attempt += 1) {
+      const result = await embed(target, fit(spec, width, frame), width);
+      const excess = target.querySelector("svg").getBoundingClientRect().width - width;
+      if ((excess <= 0 && excess > -12) || attempt === ATTEMPTS) return result;
+      result.finalize();
+      frame += (excess + 4) / abreast(spec, width);
+    }
+  }
+
+  function drawSingle(target, spec, width) {
+    return embed(target, { ...spec, width, autosize: { type: "fit-x", contains: "padding" } }, width);
+  }
+
+  const sliders = (spec) => (spec.params || []).filter((param) => param.bind && param.bind.input);
+
+  function label(target) {
+    target.querySelectorAll(".vega-bind").forEach((row) => {
+      const name = row.querySelector(".vega-bind-name").textContent.trim();
+      row.querySelectorAll("input, select").forEach((input) => input.setAttribute("aria-label", name));
+    });
+  }
+
+  function addReset(target, view, params) {
+    const form = target.querySelector(".vega-bindings");
+    if (!form || !params.length) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "vl-reset";
+    button.textContent = "Reset";
+    button.addEventListener("click", () => {
+      params.forEach((param) => view.signal(param.name, param.value));
+      view.runAsync();
+    });
+    form.appendChild(button);
+  }
+
+  const positions = (view, params) => (view ? params.map((param) => [param.name, view.signal(param.name)]) : []);
+
+  async function draw(figure, spec, width) {
+    const target = figure.querySelector(".vl-target");
+    const params = sliders(spec);
+    const kept = positions(figure.vlView, params);
+    if (figure.vlResult) figure.vlResult.finalize();
+    const result = await (isComposed(spec) ? drawComposed : drawSingle)(target, spec, width);
+    kept.forEach(([name, value]) => result.view.signal(name, value));
+    await result.view.runAsync();
+    label(target);
+    addReset(target, result.view, params);
+    figure.vlResult = result;
+    figure.vlView = result.view;
+    figure.dataset.ready = "yes";
+  }
+
+  function fail(figure, error) {
+    figure.dataset.ready = "error";
+    figure.querySelector(".vl-target").textContent = "This chart could not be drawn: " + error;
+    console.error(error);
+  }
+
+  // A chart in a closed box has no width: it is drawn when the box opens, and again when its width changes.
+  function watch(figure) {
+    const spec = JSON.parse(figure.querySelector("script").textContent);
+    spec.config.background = "transparent";
+    let drawn = 0;
+    let queue = Promise.resolve();
+    new ResizeObserver((entries) => {
+      const width = Math.floor(entries[0].contentRect.width);
+      if (!width || Math.abs(width - drawn) < REDRAW) return;
+      drawn = width;
+      queue = queue.then(() => draw(figure, spec, width)).catch((error) => fail(figure, error));
+    }).observe(figure);
+  }
+
+  // What is wider than the page scrolls by itself, and then the keyboard must reach it.
+  function contain() {
+    document.querySelectorAll("mjx-container:not([display])").forEach((formula) => {
+      const room = formula.closest("p, li, dd, dt, td, div").clientWidth;
+      formula.classList.toggle("wide", formula.firstElementChild.getBoundingClientRect().width > room);
+    });
+    document.querySelectorAll(".cell_output .text_html, pre, div.math, mjx-container.wide").forEach((box) => {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    });
+  }
+
+  function start() {
+    document.querySelectorAll(".vl-chart").forEach(watch);
+    window.addEventListener("resize", contain);
+    contain();
+    if (window.MathJax && window.MathJax.startup) window.MathJax.startup.promise.then(contain);
+  }
+  if (document.readyState === "complete") start();
+  else window.addEventListener("load", start);
+})();

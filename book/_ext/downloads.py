@@ -1,0 +1,170 @@
+"""Each chapter as a notebook that runs by itself, with buttons that download or launch it."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import jupytext
+import nbformat
+from docutils import nodes
+from plain_markdown import References, Unreadable, convert
+from pybtex.database import parse_file
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+INSTALL = """\
+# The book's package, installed where it is missing.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("rgkit") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "git+{repository}"], check=True)"""
+
+EXPLAIN = """\
+# The book's package must be installed.
+import importlib.util
+
+if importlib.util.find_spec("rgkit") is None:
+    raise ModuleNotFoundError("rgkit is missing: run `pip install .` in a checkout of the book, then restart the kernel")"""
+
+
+def repository(app):
+    """Return the repository's address, or nothing while the book is unpublished."""
+    return (app.config.html_theme_options.get("repository_url") or "").rstrip("/")
+
+
+def references(app, pagename, doctree):
+    """Collect what the page's roles were resolved to."""
+    texts = {}
+    for node in doctree.findall(nodes.reference):
+        target = node.get("refid") or node.get("refuri", "").rpartition("#")[2]
+        texts[target] = " ".join(node.astext().split())
+    return References(_by_label(app.env, texts), _numbers(app.env), _equations(doctree), _cited(app), _glued(app, pagename))
+
+
+def _by_label(env, texts):
+    """Return texts under the labels that the source uses, which anchors spell differently."""
+    labels = {**texts}
+    for label, (_, anchor, _) in {**env.domaindata["std"]["labels"]}.items():
+        if anchor in texts:
+            labels[label] = texts[anchor]
+    for label in env.domaindata["math"]["objects"]:
+        labels[label] = texts.get(f"equation-{label}", label)
+    for docname, title in env.titles.items():
+        labels[docname] = labels[f"/{docname}"] = title.astext()
+    return labels
+
+
+def _numbers(env):
+    """Return the numbers of theorems, exercises and figures by label."""
+    proved = {label: (item["docname"], item["countertype"]) for label, item in getattr(env, "proof_list", {}).items()}
+    posed = {label: (item["docname"], "exercise") for label, item in getattr(env, "sphinx_exercise_registry", {}).items()}
+    numbers = {}
+    for label, (docname, counter) in {**proved, **posed}.items():
+        counted = env.toc_fignumbers.get(docname, {}).get(counter, {})
+        numbers[label] = ".".join(map(str, counted.get(label, ())))
+    for figures in env.toc_fignumbers.values():
+        numbers |= {label: ".".join(map(str, number)) for label, number in figures.get("figure", {}).items()}
+    return numbers
+
+
+def _equations(doctree):
+    return {node["label"]: node["number"] for node in doctree.findall(nodes.math_block) if node.get("label")}
+
+
+def _glued(app, pagename):
+    path = Path(app.env.mystnb_config.output_folder, f"{pagename}.glue.json")
+    records = json.loads(path.read_text()) if path.exists() else {}
+    return {name: record["data"]["text/plain"].strip("'") for name, record in records.items()}
+
+
+@cache
+def _bibliography(path):
+    return parse_file(path).entries
+
+
+def _cited(app):
+    entries = {}
+    for name in app.config.bibtex_bibfiles:
+        for key, entry in _bibliography(Path(app.srcdir, name)).items():
+            where = f"https://doi.org/{entry.fields['doi']}" if "doi" in entry.fields else entry.fields.get("url", "")
+            entries[key] = (_authors(entry), entry.fields["year"], where)
+    return entries
+
+
+def _authors(entry):
+    names = [" ".join(person.prelast_names + person.last_names) for person in entry.persons["author"]]
+    names = [re.sub(r"[{}]", "", name) for name in names]
+    return " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+
+
+def readable(cell, found):
+    """Return the cell in plain Markdown, followed by its figure's caption."""
+    figure = cell.metadata.pop("mystnb", {}).get("figure", {})
+    if cell.cell_type == "markdown":
+        cell.source = convert(cell.source, found)
+    if "caption" not in figure:
+        return [cell]
+    number = found.numbers.get(figure.get("name"), "")
+    caption = f"**Figure {number}.** {convert(figure['caption'], found)}"
+    return [cell, nbformat.v4.new_markdown_cell(caption)]
+
+
+def notebook(app, pagename, doctree):
+    """Return the page as an unexecuted notebook in plain Markdown."""
+    source = jupytext.read(app.env.doc2path(pagename), fmt="md:myst")
+    found = references(app, pagename, doctree)
+    source.cells = [part for cell in source.cells for part in readable(cell, found)]
+    url = repository(app)
+    first = [nbformat.v4.new_code_cell(INSTALL.format(repository=url) if url else EXPLAIN)]
+    source.cells = first + [cell for cell in source.cells if cell.source]
+    for number, cell in enumerate(source.cells):
+        cell.id = f"cell-{number}"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    source.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    return source
+
+
+def download(app, pagename, templatename, context, doctree):
+    """Write the notebook beside the page, and tell the theme's download button."""
+    if doctree is None or "kernelspec" not in app.env.metadata.get(pagename, {}):
+        return
+    path = Path(app.outdir, "_sources", f"{pagename}.ipynb")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        nbformat.write(notebook(app, pagename, doctree), path)
+    except (Unreadable, KeyError) as error:
+        logger.warning("the page has no readable notebook: %s", error, location=pagename)
+    context["ipynb_source"] = f"{pagename}.ipynb"
+
+
+def launch(app, pagename, templatename, context, doctree):
+    """Offer the notebook in the cloud, once the book has an address from which it can be fetched."""
+    url = repository(app)
+    if not (url and context.get("ipynb_source")):
+        return
+    owner, name = url.split("/")[-2:]
+    path = f"_sources/{pagename}.ipynb"
+    pull = f"git-pull%3Frepo%3D{url}%26branch%3Dgh-pages%26urlpath%3Dlab%2Ftree%2F{name}%2F{path}".replace("://", "%3A%2F%2F")
+    places = {
+        "Colab": f"https://colab.research.google.com/github/{owner}/{name}/blob/gh-pages/{path}",
+        "Binder": f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?urlpath={pull}",
+    }
+    group = {"type": "group", "tooltip": "Run this page", "icon": "fas fa-rocket"}
+    buttons = [_button(place, address) for place, address in places.items()]
+    group |= {"buttons": buttons, "label": "launch-buttons"}
+    context["header_buttons"].insert(0, group)
+
+
+def _button(place, address):
+    labels = {"text": place, "tooltip": f"Run on {place}", "label": f"launch-{place.lower()}"}
+    return {"type": "link", "url": address, "icon": "fas fa-play", **labels}
+
+
+def setup(app):
+    app.connect("html-page-context", download)
+    app.connect("html-page-context", launch, priority=600)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

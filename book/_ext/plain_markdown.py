@@ -1,0 +1,157 @@
+"""MyST Markdown turned into the Markdown that every notebook viewer reads."""
+
+import re
+
+FENCE = re.compile(r"^\s*(?P<fence>`{3,}|:{3,})\{(?P<name>[^}]+)\}\s*(?P<argument>.*)$")
+OPTION = re.compile(r"^\s*:([\w-]+):\s*(.*)$")
+ROLE = re.compile(r"\{([a-z:]+)\}`([^`]+)`")
+TARGET = re.compile(r"^\([\w-]+\)=\s*$")
+LABELLED = re.compile(r"^(.*)\$\$\s*\(([\w-]+)\)\s*$")
+WITH_TEXT = re.compile(r"^(.*?)\s*<([^>]+)>$", re.DOTALL)
+
+PROVED = {
+    "theorem", "lemma", "corollary", "proposition", "definition", "remark", "conjecture", "example", "algorithm",
+    "axiom", "criterion", "observation", "property", "assumption",
+}  # fmt: skip
+BOXES = {"note", "tip", "warning", "important", "hint", "caution", "attention", "danger", "error", "seealso"}
+UNWRAPPED = {"div", "grid", "grid-item", "card", "tab-set", "margin", "sidebar", "table", "epigraph", "centered"}
+DROPPED = {"bibliography", "tableofcontents", "contents", "index", "solution-end", "exercise-end", "raw", "eval-rst"}
+DROPPED |= {"nb-exec-table"}  # the notebook's reader has other run times
+
+
+class Unreadable(ValueError):
+    """MyST syntax that has no plain form yet."""
+
+
+class References:
+    """What the page's roles resolve to: texts by label, and where they lead."""
+
+    def __init__(self, texts=None, numbers=None, equations=None, cited=None, glued=None):
+        self.texts = texts or {}
+        self.numbers = numbers or {}
+        self.equations = equations or {}
+        self.cited = cited or {}
+        self.glued = glued or {}
+
+    def role(self, name, content):
+        """Return the plain form of one role."""
+        if name.startswith("glue"):
+            return self.glued[content.split(":")[0]]
+        if name == "math":
+            return f"${content}$"
+        if name.startswith("cite"):
+            return self.citation(name, content)
+        if name in {"doc", "ref", "numref", "eq", "prf:ref", "term", "py:class", "py:func", "py:meth", "download"}:
+            return self.link(content)
+        raise Unreadable(f"no plain form for the role {name!r}")
+
+    def citation(self, name, content):
+        """Return authors and years, linked to the publications."""
+        entries = [self.cited[key.strip()] for key in content.split(",")]
+        in_text = name.endswith(":t")
+        shown = [f"[{who} ({year})]({where})" if in_text else f"[{who}, {year}]({where})" for who, year, where in entries]
+        return ", ".join(shown) if in_text else f"({'; '.join(shown)})"
+
+    def link(self, content):
+        """Return the text of a cross-reference."""
+        given = WITH_TEXT.match(content)
+        return given[1] if given else self.texts.get(content, content.rsplit("/", 1)[-1])
+
+
+def convert(text, references):
+    """Return ``text`` with its directives, labels and roles in plain Markdown."""
+    return "\n".join(_blocks(text.split("\n"), references)).strip("\n")
+
+
+def _blocks(lines, references):
+    lines = list(lines)
+    while lines:
+        line = lines.pop(0)
+        opening = FENCE.match(line)
+        if opening:
+            yield from _directive(opening, _body(lines, opening["fence"]), references)
+        elif line.lstrip().startswith("```"):
+            yield line
+            yield from _verbatim(lines, line.strip())
+        elif not TARGET.match(line) and not line.startswith(("%", "+++")):
+            yield _inline(line, references)
+
+
+def _body(lines, fence):
+    """Take the lines up to the fence that closes this one."""
+    body = []
+    while lines:
+        line = lines.pop(0)
+        if re.fullmatch(rf"\s*{re.escape(fence[0])}{{{len(fence)},}}\s*", line):
+            return body
+        body.append(line)
+    raise Unreadable(f"a directive is not closed by {fence!r}")
+
+
+def _verbatim(lines, fence):
+    ticks = re.match("`+", fence)[0]
+    while lines:
+        line = lines.pop(0)
+        yield line
+        if line.strip() == ticks:
+            return
+
+
+def _options(body):
+    """Split a directive's body into its options and its content."""
+    options = {}
+    while body and (found := OPTION.match(body[0])):
+        options[found[1]] = found[2]
+        body = body[1:]
+    return options, body
+
+
+def _directive(opening, body, references):
+    options, body = _options(body)
+    name, argument = opening["name"], _inline(opening["argument"], references)
+    kind = name.removeprefix("prf:")
+    label = options.get("label") or opening["argument"].strip()
+    content = list(_blocks(body, references))
+    if name in {"code-block", "code", "literalinclude"}:
+        return [f"```{argument}", *body, "```"]
+    if name == "math":
+        return ["$$", *body, "$$"]
+    if name.startswith("prf:") and kind == "proof":
+        return ["*Proof.*", "", *content, "", "∎"]
+    if name.startswith("prf:") and kind in PROVED or kind in {"exercise", "exercise-start"}:
+        return [_heading(kind.removesuffix("-start").title(), references.numbers.get(label, ""), argument), "", *content]
+    if name == "solution-start":
+        return [f"**Solution to {references.link(argument)}.**"]
+    if name == "solution":
+        return _folded(f"Solution to {references.link(argument)}", content)
+    if name == "dropdown":
+        return _folded(argument, content)
+    if name == "admonition" or name in BOXES:
+        title = argument if name == "admonition" else name.title()
+        return [f"> **{title}**", ">", *(f"> {line}".rstrip() for line in content)]
+    if name in {"figure", "image"}:
+        return [f"*{options.get('alt', '')}*", "", *content]
+    if name == "glossary":
+        return content
+    if name in DROPPED:
+        return []
+    if name in UNWRAPPED:
+        return content
+    raise Unreadable(f"no plain form for the directive {name!r}")
+
+
+def _heading(kind, number, title):
+    number = f" {number}" if number else ""
+    return f"**{kind}{number}" + (f" ({title}).**" if title else ".**")
+
+
+def _folded(summary, content):
+    return [f"<details><summary>{summary}</summary>", "", *content, "", "</details>"]
+
+
+def _inline(line, references):
+    labelled = LABELLED.match(line)
+    if labelled:
+        number = references.equations.get(labelled[2])
+        line = labelled[1] + (rf"\tag{{{number}}}" if number else "") + "$$"
+    return ROLE.sub(lambda role: references.role(role[1], role[2]), line)

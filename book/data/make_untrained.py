@@ -1,0 +1,54 @@
+"""Distance to the uniform law of untrained networks: width, depth, gain, coupling."""
+
+import itertools
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+import rgkit as rg
+
+N_SITES, N_FEATURES = 12, 4
+WIDTHS = (8, 16, 32, 64, 128, 256)
+DEPTHS = (1, 2, 4, 8)
+GAINS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+COUPLINGS = np.linspace(0.1, 2.0, 20).round(1)
+SEEDS = range(32)
+
+
+@eqx.filter_jit
+def laws(network, gain, x, weights):
+    """Laws of the hard features, ``(couplings, 2**n)``; a gain multiplies every weight."""
+    network = eqx.tree_at(lambda n: n.weights, network, tuple(gain * weight for weight in network.weights))
+    return jax.vmap(lambda row: network.push(x, row)[0])(weights)
+
+
+def divergences(width, depth, gain, x, weights):
+    """``D(q||u_n)`` for every seed and coupling, ``(seeds, couplings)``."""
+    widths = (N_SITES, *[width] * depth, N_FEATURES)
+    rows = []
+    for seed in SEEDS:
+        network = rg.FCNetwork(widths, rg.SpinChannel(), key=jax.random.key(seed)).hard()
+        rows.append([rg.SpinLaw(law).divergence() for law in np.asarray(laws(network, gain, x, weights), float)])
+    return np.array(rows)
+
+
+def main():
+    start = time.perf_counter()
+    chains = [rg.IsingChain(K, n_sites=N_SITES) for K in COUPLINGS]
+    x = jnp.asarray(chains[0].configurations())
+    weights = jnp.asarray(np.stack([chain.probabilities() for chain in chains]), jnp.float32)
+    tables = []
+    for width, depth, gain in itertools.product(WIDTHS, DEPTHS, GAINS):
+        lower, median, upper = np.quantile(divergences(width, depth, gain, x, weights), [0.25, 0.5, 0.75], axis=0)
+        tables.append(pd.DataFrame({
+            "width": width, "depth": depth, "gain": gain, "K": COUPLINGS, "lower": lower, "median": median, "upper": upper,
+        }))  # fmt: skip
+    rg.sweeps.save("untrained", pd.concat(tables).round(5), __file__, time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()
