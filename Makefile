@@ -4,8 +4,10 @@ SHELL := /bin/sh
 unexport PYTHONPATH PYTHONHOME
 
 supported := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
   $$p -c '$(supported)' >/dev/null 2>&1 && echo $$p && break; done)
+endif
 VENV := .venv/bin
 PORT ?= 8000
 

@@ -23,10 +23,9 @@ SEEDS = range(8)
 def member(variant: str, coupling: float, seed: int) -> dict:
     """Divergence of the hard features in nats, and the gap of the soft ones."""
     hidden, steps = VARIANTS[variant]
-    system = rg.IsingChain(coupling, n_sites=N_SITES)
-    start_key, train_key = jax.random.split(jax.random.key(seed))
-    network = rg.FCNetwork((N_SITES, *hidden, N_FEATURES), rg.SpinChannel(), key=start_key)
-    last = rg.train(network, system, rg.Infomax(), steps=steps, records=1, key=train_key).history.iloc[-1]
+    system, key = rg.IsingChain(coupling, n_sites=N_SITES), jax.random.key(seed)
+    network = rg.FCNetwork((N_SITES, *hidden, N_FEATURES), rg.SpinChannel(), key=key)
+    last = rg.train(network, system, rg.Infomax(), steps=steps, records=1, key=key).history.iloc[-1]
     return {"variant": variant, "K": coupling, "seed": seed, "divergence": last.divergence, "gap": last.gap}
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 import rgkit as rg
 
-N_SITES, HIDDEN, STEPS, RECORDS = 12, 64, 240, 8
+N_SITES, HIDDEN, STEPS, RECORDS = 12, 64, 160, 8
 COUPLINGS = np.linspace(0.1, 2.0, 20).round(1)
 FEATURES = (2, 4, 6)
 SEEDS = range(8)
@@ -17,10 +17,9 @@ SEEDS = range(8)
 
 def member(n: int, coupling: float, seed: int) -> dict:
     """Divergence of the hard features in nats, in a column for each recorded step."""
-    system = rg.IsingChain(coupling, n_sites=N_SITES)
-    start_key, train_key = jax.random.split(jax.random.key(seed))
-    network = rg.FCNetwork((N_SITES, HIDDEN, n), rg.SpinChannel(), key=start_key)
-    history = rg.train(network, system, rg.Infomax(), steps=STEPS, records=RECORDS, key=train_key).history
+    system, key = rg.IsingChain(coupling, n_sites=N_SITES), jax.random.key(seed)
+    network = rg.FCNetwork((N_SITES, HIDDEN, n), rg.SpinChannel(), key=key)
+    history = rg.train(network, system, rg.Infomax(), steps=STEPS, records=RECORDS, key=key).history
     steps = history.step.astype(int).astype(str)
     return {"n": n, "K": coupling, "seed": seed, **dict(zip(steps, history.divergence.round(4)))}
 

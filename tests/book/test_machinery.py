@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import HTML, ROOT
+from opened import HTML, ROOT
 
 from rgkit import charts
 
@@ -101,7 +101,7 @@ def luminance(color):
     return linear(color) @ [0.2126, 0.7152, 0.0722]
 
 
-@pytest.mark.parametrize("background", ["#ffffff", "#14181e"])
+@pytest.mark.parametrize("background", ["#ffffff", "#121212"])
 @pytest.mark.parametrize("color", charts.COLORS)
 def test_marks_stand_out_from_the_page(color, background):
     pair = sorted([luminance(charts.COLORS[color]), luminance(background)])
@@ -174,7 +174,7 @@ def test_conda_environment_has_the_ranges_of_the_package():
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     conda = {re.split("[<>=]", item)[0]: item for item in listed if isinstance(item, str)}
     assert conda.pop("python").removeprefix("python") == project["requires-python"]
-    conda.pop("pip")
+    assert {conda.pop("pip"), conda.pop("nbgitpuller")} == {"pip", "nbgitpuller"}
     assert sorted(conda.values()) == sorted(project["dependencies"])
     (pip,) = [item["pip"] for item in listed if isinstance(item, dict)]
     assert pip == ["--editable .[book]"]

@@ -62,7 +62,7 @@ def test_nothing_is_wider_than_a_phone(shared):
     overflow = shared.page.evaluate("document.documentElement.scrollWidth - innerWidth")
     wide = shared.page.evaluate(script) if overflow > 0 else []
     drawn = "svg => svg.getBoundingClientRect().width / svg.getAttribute('width')"
-    scale = [chart.svg_now().evaluate(drawn) for chart in shared.charts]
+    scale = [chart.svg.evaluate(drawn) for chart in shared.charts]
     shared.resize(1280)
     assert overflow <= 0, wide
     assert all(value > 0.9 for value in scale), f"charts drawn smaller than they can be read: {scale}"

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import PAGES, ROOT
+from opened import PAGES, ROOT
 
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]*\d*\.\d)|\d[eE][-+]\d")
 NOT_PROSE = (
@@ -19,6 +19,7 @@ NOT_PROSE = (
     re.compile(r"\]\([^)]*\)"),
     re.compile(r"<?https?://\S+"),
     re.compile(r"arXiv:\d+\.\d+"),
+    re.compile(r"(?:CC BY|Python) \d\.\d+"),
 )
 DIRECTIVE_OPTION = re.compile(r"^\s*:[\w-]+:.*$", re.MULTILINE)
 

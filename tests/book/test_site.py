@@ -6,7 +6,7 @@ from urllib.parse import unquote, urldefrag, urlparse
 
 import nbformat
 import pytest
-from conftest import HTML, PAGES, ROOT
+from opened import HTML, PAGES, ROOT
 from sphinx.util.inventory import InventoryFile
 
 import rgkit
@@ -104,7 +104,7 @@ def test_a_switch_of_scheme_keeps_the_slider(visit, name):
     value, drawn = slider.input_value(), chart.marks()
     opened.page.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert slider.input_value() == value and chart.marks() == drawn
-    colour = chart.svg_now().evaluate("svg => getComputedStyle(svg).color")
+    colour = chart.svg.evaluate("svg => getComputedStyle(svg).color")
     assert min(int(part) for part in colour.strip("rgba()").split(",")[:3]) > 150
 
 

@@ -1,0 +1,135 @@
+"""Pages and charts of the built site, as a test sees them in the browser."""
+
+import http.server
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "_build" / "html"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SWITCHES = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
+    "--no-first-run --disable-dev-shm-usage"
+).split()
+CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text())
+PAGES = [CONTENTS["root"], *(page["file"] for part in CONTENTS["parts"] for page in part["chapters"])]
+EXTRA = ["search", "genindex"]  # made by Sphinx
+SCHEMES = ("light", "dark")
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        """Keep the tests' output readable."""
+
+
+class Chart:
+    """One drawn chart of a page."""
+
+    def __init__(self, element):
+        self.element = element
+        self.sliders = element.query_selector_all("input[type=range]")
+
+    @property
+    def description(self):
+        return self.element.evaluate("figure => JSON.parse(figure.querySelector('script').textContent).description")
+
+    def marks(self):
+        """Return the drawn marks as text, to see whether anything has moved."""
+        self.settle()
+        return self.svg.evaluate("svg => svg.innerHTML")
+
+    @property
+    def svg(self):
+        return self.element.query_selector("svg")
+
+    def settle(self):
+        self.element.evaluate("figure => figure.vlView.runAsync().then(() => null)")
+
+    def set(self, **values):
+        """Set parameters by name, as their sliders would."""
+        script = "(figure, values) => { for (const name in values) figure.vlView.signal(name, values[name]); }"
+        self.element.evaluate(script, values)
+        self.settle()
+
+    def signal(self, name):
+        return self.element.evaluate("(figure, name) => figure.vlView.signal(name)", name)
+
+    def data(self, name=None):
+        """Return the rows behind the drawing: of the named data set, or of every one by name."""
+        script = "figure => Object.fromEntries(Object.entries(figure.vlView.getState({data: () => true}).data))"
+        state = self.element.evaluate(script)
+        return state if name is None else state[name]
+
+    def sets(self, *fields):
+        """Return every data set whose rows have all the fields."""
+        found = [rows for rows in self.data().values() if isinstance(rows, list) and rows]
+        return [rows for rows in found if all(field in rows[0] for field in fields)]
+
+    def rows(self, *fields):
+        """Return the longest data set whose rows have all the fields."""
+        return max(self.sets(*fields), key=len)
+
+
+class Visit:
+    """A page as a reader has it open, with everything that went wrong on the way."""
+
+    def __init__(self, browser, site, name, scheme, width=1280):
+        self.name, self.site, self.scheme = name, site, scheme
+        self.outside, self.problems = [], []
+        self.context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+        self.page = self.context.new_page()
+        self.listen()
+        self.page.goto(f"{site}/{name}.html", wait_until="load")
+        self.open_boxes()
+        self.wait()
+
+    def listen(self):
+        self.context.route("**/*", self.route)
+        self.page.on("console", self.note)
+        self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))
+        self.page.on("response", self.answer)
+
+    def route(self, route):
+        if route.request.url.startswith((self.site, "data:", "blob:")):
+            return route.continue_()
+        self.outside.append(route.request.url)
+        return route.abort()
+
+    def note(self, message):
+        if message.type in ("error", "warning"):
+            self.problems.append(f"{message.type}: {message.text}")
+
+    def answer(self, response):
+        if response.status >= 400:
+            self.problems.append(f"{response.status}: {response.url}")
+
+    def open_boxes(self):
+        """Open what is folded, since a closed box hides its faults."""
+        self.page.evaluate("document.querySelectorAll('details').forEach(box => { box.open = true; })")
+        for button in self.page.query_selector_all("button.toggle-button.toggle-button-hidden"):
+            button.evaluate("button => button.click()")
+
+    def wait(self):
+        """Wait until mathematics and charts stand."""
+        if self.page.query_selector(".math"):
+            self.page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
+            self.page.evaluate("MathJax.startup.promise.then(() => null)")
+        ready = "[...document.querySelectorAll('.vl-chart')].every(figure => figure.dataset.ready || !figure.clientWidth)"
+        self.page.wait_for_function(ready)
+
+    def resize(self, width):
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.wait_for_timeout(600)
+
+    @property
+    def charts(self):
+        return [Chart(element) for element in self.page.query_selector_all(".vl-chart")]
+
+    def figure(self, name):
+        """Return the chart of a numbered figure."""
+        return Chart(self.page.query_selector(f"#{name} .vl-chart"))
+
+    def close(self):
+        self.context.close()
