@@ -64,7 +64,7 @@ class IsingChain:
 
     @property
     def n_bonds(self) -> int:
-        """The number of bonds: N on a ring, N - 1 on an open chain."""
+        """How many bonds there are, N on a ring and N - 1 on an open chain."""
         return self.n_sites if self.periodic else self.n_sites - 1
 
     def energy(self, x):

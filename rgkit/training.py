@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from rgkit import _validation
 from rgkit.ising import ENUMERABLE_SITES, IsingChain

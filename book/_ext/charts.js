@@ -71,20 +71,19 @@
     });
   }
 
-  // Axes and legends are measured, not guessed: draw, compare with the room there is, draw again.
-  async function drawComposed(target, spec, width) {
-    let frame = 60;
+  // Axes, legends and labels are measured, not guessed: draw, compare with the room there is, draw again.
+  async function drawInto(target, spec, width) {
+    const composed = isComposed(spec);
+    const panels = composed ? abreast(spec, width) : 1;
+    const single = (frame) => ({ ...spec, width: width - frame, autosize: { type: "fit-x", contains: "padding" } });
+    let frame = composed ? 60 : 0;
     for (let attempt = 1; ; attempt += 1) {
-      const result = await embed(target, fit(spec, width, frame), width);
-      const excess = target.querySelector("svg").getBoundingClientRect().width - width;
+      const result = await embed(target, composed ? fit(spec, width, frame) : single(frame), width);
+      const excess = Number(target.querySelector("svg").getAttribute("width")) - width;
       if ((excess <= 0 && excess > -12) || attempt === ATTEMPTS) return result;
       result.finalize();
-      frame += (excess + 4) / abreast(spec, width);
+      frame += (excess + (composed ? 4 : 0)) / panels;
     }
-  }
-
-  function drawSingle(target, spec, width) {
-    return embed(target, { ...spec, width, autosize: { type: "fit-x", contains: "padding" } }, width);
   }
 
   const sliders = (spec) => (spec.params || []).filter((param) => param.bind && param.bind.input);
@@ -117,7 +116,7 @@
     const params = sliders(spec);
     const kept = positions(figure.vlView, params);
     if (figure.vlResult) figure.vlResult.finalize();
-    const result = await (isComposed(spec) ? drawComposed : drawSingle)(target, spec, width);
+    const result = await drawInto(target, spec, width);
     kept.forEach(([name, value]) => result.view.signal(name, value));
     await result.view.runAsync();
     label(target);
