@@ -73,7 +73,7 @@ def slider(name, label, start, stop, step, value):
 
 
 def palette(**meanings):
-    """Return a colour scale that gives each category its own colour of :data:`COLORS`.
+    """Return a colour scale that gives each category its own colour of ``COLORS``.
 
     Args:
         meanings: category to colour name, such as ``decimation="blue"``; underscores stand for spaces.

@@ -14,10 +14,10 @@ ENUMERABLE_SITES = 24
 SPINS = np.array([1.0, -1.0])
 
 
-def spin_configurations(n_sites: int) -> np.ndarray:
-    """All spin configurations, ``(2**n_sites, n_sites)`` int8: row i, site j is +1 if bit j of i is 0, else -1."""
-    bits = np.arange(2**n_sites)[:, None] >> np.arange(n_sites) & 1
-    return (1 - 2 * bits).astype(np.int8)
+def spin_configurations(n_sites: int, rows: slice = slice(None)) -> np.ndarray:
+    """Spin configurations, ``(rows, n_sites)`` int8: row i, site j is +1 if bit j of i is 0, else -1."""
+    index = np.arange(*rows.indices(2**n_sites))
+    return np.stack([1 - 2 * (index >> j & 1).astype(np.int8) for j in range(n_sites)], axis=1)
 
 
 def _log_product(log_a, log_b):
@@ -211,10 +211,11 @@ class IsingChain:
 
     def _check_enumerable(self):
         if self.n_sites > ENUMERABLE_SITES:
-            gigabytes = 2.0 ** (self.n_sites - 30) * (self.n_sites + 8)
+            gibibytes = 2.0 ** (self.n_sites - 30) * (self.n_sites + 8)
             raise ValueError(
                 f"n_sites = {self.n_sites} is too large to enumerate: its 2**{self.n_sites} configurations and "
-                f"probabilities take {gigabytes:.3g} GiB. Use at most {ENUMERABLE_SITES} sites, or `.sample`."
+                f"probabilities take {gibibytes:.3g} GiB. Use at most {ENUMERABLE_SITES} sites, or samples: `.sample`, "
+                "or n_samples and key in `pushforward`, or batch_size in `train`."
             )
 
     def configurations(self) -> np.ndarray:
@@ -225,13 +226,13 @@ class IsingChain:
     def probabilities(self) -> np.ndarray:
         """Exact probability of each row of `configurations`, ``(2**N,)`` float64."""
         self._check_enumerable()
-        energy = np.zeros(1)  # grown site by site: memory stays that of the answer
-        index = np.arange(2**self.n_sites, dtype=np.int32)
-        spin = [1 - 2 * (index >> j & 1).astype(np.int8) for j in range(self.n_sites)]
-        energy = -self.field * sum(s.astype(float) for s in spin)
-        for j in range(self.n_bonds):
-            energy -= self.coupling * (spin[j] * spin[(j + 1) % self.n_sites])
-        return np.exp(-energy - self.log_partition())
+        log_weight = np.zeros(1)
+        for site in range(self.n_sites):  # site by site, so that memory stays that of the answer
+            local = self.field + (self.coupling * np.repeat(SPINS, len(log_weight) // 2) if site else 0.0)
+            log_weight = np.concatenate([log_weight + local, log_weight - local])
+        if self.periodic:
+            log_weight.reshape(2, -1, 2)[:] += self.coupling * np.outer(SPINS, SPINS)[:, None, :]
+        return np.exp(log_weight - self.log_partition())
 
     @functools.cached_property
     def _conditionals(self) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import rel_entr, xlogy
 
 from rgkit import _validation
-from rgkit.ising import ENUMERABLE_SITES, spin_configurations
+from rgkit.ising import spin_configurations
 from rgkit.kernels import Kernel, outcome_spins
 
 CHUNK_ROWS = 2**15
@@ -195,18 +195,11 @@ def pushforward(system, kernel: Kernel, *, n_samples: int | None = None, key=Non
 
 
 def _enumerate(system, kernel, n) -> SpinLaw:
-    if system.n_sites > ENUMERABLE_SITES:
-        gibibytes = 2.0 ** (system.n_sites - 30) * (system.n_sites + 8)
-        raise ValueError(
-            f"n_sites = {system.n_sites} is too large to enumerate: 2**{system.n_sites} configurations ({gibibytes:.3g} GiB). "
-            f"Use at most {ENUMERABLE_SITES} sites, or pass n_samples and key."
-        )
-    law, noise, log_partition = np.zeros(2**n), 0.0, system.log_partition()
-    rows = min(CHUNK_ROWS, 2**system.n_sites)
+    probabilities, law, noise = system.probabilities(), np.zeros(2**n), 0.0
     with jax.enable_x64(True):
-        for start in range(0, 2**system.n_sites, rows):
-            x = outcome_spins(np.arange(start, start + rows), system.n_sites)
-            chunk_law, chunk_noise = _push(kernel, x.astype(jnp.int8), jnp.exp(-system.energy(x) - log_partition))
+        for start in range(0, len(probabilities), CHUNK_ROWS):
+            rows = slice(start, start + CHUNK_ROWS)
+            chunk_law, chunk_noise = _push(kernel, spin_configurations(system.n_sites, rows), probabilities[rows])
             law += np.asarray(chunk_law)
             noise += float(chunk_noise)
     return SpinLaw(law, noise)

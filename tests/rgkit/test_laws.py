@@ -185,7 +185,7 @@ def test_errors_say_what_to_do():
     with pytest.raises(ValueError, match="n <= 10, this law has n = 11"):
         rg.SpinLaw(np.full(2**11, 2.0**-11)).couplings()
     long = rg.IsingChain(1.0, n_sites=30)
-    with pytest.raises(ValueError, match=r"n_sites = 30 is too large to enumerate.*GiB.*pass n_samples and key"):
+    with pytest.raises(ValueError, match=r"n_sites = 30 is too large to enumerate.*38 GiB.*n_samples and key in `pushforward`"):
         rg.pushforward(long, rg.decimation(3))
     with pytest.raises(ValueError, match="n_samples and key go together"):
         rg.pushforward(long, rg.decimation(3), n_samples=10)
