@@ -46,9 +46,7 @@ class MigdalKadanoff(RGMap):
             points.append(FixedPoint({"K": self._critical_coupling()}, "critical point"))
         points.append(FixedPoint({"K": math.inf}, "zero temperature"))
         images = points[1:] if self.scale_factor % 2 == 1 else []
-        return points + [
-            FixedPoint({"K": -p["K"]}, f"{p.note} of the antiferromagnet, b odd") for p in images
-        ]
+        return points + [FixedPoint({"K": -p["K"]}, f"{p.note} of the antiferromagnet, b odd") for p in images]
 
     def _derive(self):
         """Return K' from the ratio tanh K of the bond's two eigenvalues, which goes to its b-th power."""

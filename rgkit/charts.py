@@ -92,7 +92,7 @@ def glue(**values):
 
     for name, text in values.items():
         if not isinstance(text, str):
-            raise TypeError(f"{name} must be formatted text, got {type(text).__name__}; write f\"{{{name}:.3f}}\"")
+            raise TypeError(f'{name} must be formatted text, got {type(text).__name__}; write f"{{{name}:.3f}}"')
         record = {"scrapbook": {"name": name, "mime_prefix": _GLUE}}
         display({_GLUE + "text/plain": repr(text)}, metadata=record, raw=True)
 

@@ -52,7 +52,7 @@ def characteristic_parameters(law_or_samples, family: IsingChain, *, method: str
     parameters = _match(statistics, moments)
     inverse = np.linalg.inv(_fisher(statistics, parameters))
     errors = np.sqrt(np.diag(inverse @ covariance @ inverse))
-    return Estimate(dict(zip("Kh", parameters.tolist())), dict(zip("Kh", errors.tolist())))
+    return Estimate(dict(zip("Kh", parameters.tolist(), strict=True)), dict(zip("Kh", errors.tolist(), strict=True)))
 
 
 def _statistics(family, spins):

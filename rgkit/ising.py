@@ -150,9 +150,7 @@ class IsingChain:
         if not self.periodic:
             return float(direct)
         # 1 + t**m for m = N - 2r and N, both of the parity of N
-        near, far = (
-            1 + np.exp(m * log_t) if sign**m > 0 else -np.expm1(m * log_t) for m in (self.n_sites - 2 * r, self.n_sites)
-        )
+        near, far = (1 + np.exp(m * log_t) if sign**m > 0 else -np.expm1(m * log_t) for m in (self.n_sites - 2 * r, self.n_sites))
         return float(direct * near / far)
 
     def entropy(self) -> float:

@@ -73,9 +73,7 @@ class ProductKernel(Kernel):
         # P(y|x) is an outer product over two halves of the features, so q is one matrix product over the rows
         means = jax.vmap(self.means)(x).astype(weights.dtype)
         half = (means.shape[1] + 1) // 2
-        low, high = (
-            over_outcomes(jnp.multiply, (1 + part) / 2, (1 - part) / 2) for part in (means[:, :half], means[:, half:])
-        )
+        low, high = (over_outcomes(jnp.multiply, (1 + part) / 2, (1 - part) / 2) for part in (means[:, :half], means[:, half:]))
         law = high.T @ (weights[:, None] * low)
         return law.reshape(-1), weights @ jax.vmap(self.conditional_entropy)(x).astype(weights.dtype)
 

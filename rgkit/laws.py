@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import rel_entr, xlogy
 
-from rgkit import _validation
 from rgkit.ising import spin_configurations
 from rgkit.kernels import Kernel, outcome_spins
 
@@ -213,7 +212,7 @@ def _push(kernel, x, weights):
 def _estimate(kernel, samples, n) -> SpinLaw:
     with jax.enable_x64(True):
         sums = [_sum_rows(kernel, samples[i : i + CHUNK_ROWS]) for i in range(0, len(samples), CHUNK_ROWS)]
-    law, noise, second = (sum(np.asarray(part) for part in parts) / len(samples) for parts in zip(*sums))
+    law, noise, second = (sum(np.asarray(part) for part in parts) / len(samples) for parts in zip(*sums, strict=True))
     return SpinLaw(law, float(noise), (second - np.outer(law, law)) / (len(samples) - 1))
 
 

@@ -99,7 +99,7 @@ class FCNetwork(ProductKernel):
         if x.shape != self.widths[:1]:
             raise ValueError(f"x must have shape ({self.widths[0]},), got {x.shape}: batches go through jax.vmap(network).")
         outputs = [x.astype(self.dtype)]
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             outputs.append(ACTIVATIONS[self.activation](weight @ outputs[-1] + bias))
         return outputs[1:] + [self.weights[-1] @ outputs[-1] + self.biases[-1]]
 

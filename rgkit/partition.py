@@ -4,7 +4,7 @@ import heapq
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
 from rgkit import _validation
 from rgkit.ising import IsingChain
@@ -71,7 +71,10 @@ def water_filling_divergence(system: IsingChain, n: int) -> float:
     while heavy < len(log_weight) and log_weight[heavy] > rest[heavy] - _log_difference(log_bins, used[heavy]):
         heavy += 1
     alone = np.sum(np.exp(log_mass[:heavy]) * (log_weight[:heavy] + log_bins))
-    spread = np.exp(rest[heavy]) * (rest[heavy] + log_bins - _log_difference(log_bins, used[heavy])) if heavy < len(log_weight) else 0.0
+    if heavy == len(log_weight):
+        return float(alone)
+    log_rest, log_free = rest[heavy], _log_difference(log_bins, used[heavy])
+    spread = np.exp(log_rest) * (log_rest + log_bins - log_free)
     return max(float(alone + spread), 0.0)
 
 

@@ -49,9 +49,7 @@ class Renormalization(abc.ABC):
         """Return ``values`` in order with a missing field ``h`` as 0; refuse unknown and missing names."""
         unknown = [name for name in values if name not in self.names]
         if unknown:
-            raise ValueError(
-                f"unknown coupling {unknown[0]!r}: this renormalization has {', '.join(self.names)}."
-            )
+            raise ValueError(f"unknown coupling {unknown[0]!r}: this renormalization has {', '.join(self.names)}.")
         missing = [name for name in self.names if name not in values and name != "h"]
         if missing:
             raise ValueError(f"coupling {missing[0]!r} is missing: give a value for it.")

@@ -14,11 +14,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from rgkit import _validation
-from rgkit.ising import ENUMERABLE_SITES, IsingChain
+from rgkit.ising import IsingChain
 from rgkit.laws import SpinLaw
 from rgkit.networks import FCNetwork
 from rgkit.objectives import Objective
 
+EXACTLY_RECORDED_SITES = 16
 EVALUATION_SAMPLES = 2**14
 
 
@@ -90,7 +91,8 @@ def train(
         objective: `Infomax`, `Reconstruction`, `Classification` or `Regression`.
         steps: optimiser steps per restart.
         optimizer: an optax optimiser; by default `default_optimizer`.
-        batch_size: None for all ``2**N`` configurations with their exact probabilities, else fresh exact samples a step.
+        batch_size: None for all ``2**N`` configurations with their exact probabilities, else fresh exact samples a step;
+            records are then exact up to 16 sites, and from one set of 16,384 samples beyond.
         restarts: the given network, then ``restarts - 1`` fresh starts of the same architecture; the smallest final
             loss is kept.
         records: rows of the history after the first (about).
@@ -115,7 +117,9 @@ def train(
             init_key, run_key = jax.random.split(restart_key)
             candidate = run(
                 network if restart == 0 else network.reinitialized(init_key),
-                optimizer=optimizer or default_optimizer(steps), key=run_key, bar=bar,
+                optimizer=optimizer or default_optimizer(steps),
+                key=run_key,
+                bar=bar,
             )
             if best is None or candidate.history.loss.iloc[-1] < best.history.loss.iloc[-1]:
                 best = candidate
@@ -135,10 +139,8 @@ class _Data:
 def _data(system, batch_size, dtype, key):
     if batch_size is not None:
         batch_size = _validation.positive_integer("batch_size", batch_size)
-    if system.n_sites <= ENUMERABLE_SITES and (batch_size is None or system.n_sites <= 16):
+    if batch_size is None or system.n_sites <= EXACTLY_RECORDED_SITES:
         return _Data(jnp.asarray(system.configurations()), jnp.asarray(system.probabilities(), dtype), batch_size)
-    if batch_size is None:
-        system.configurations()  # raises, with the memory it would take
     x = system.sample(jax.random.fold_in(key, 0), EVALUATION_SAMPLES)
     return _Data(x, jnp.full(len(x), 1 / len(x), dtype), batch_size)
 
@@ -203,7 +205,7 @@ def _law(probabilities, noise=0.0):
 
 def _result(model, system, objective, history, marks):
     rows, laws = [], []
-    for step, (loss, soft, hard) in zip(marks, history):
+    for step, (loss, soft, hard) in zip(marks, history, strict=True):
         soft, hard = _law(*soft), _law(hard)
         laws.append(hard)
         rows.append({

@@ -57,7 +57,12 @@ class Chart:
 
     def data(self, name=None):
         """Return the rows behind the drawing: of the named data set, or of every one by name."""
-        script = "figure => Object.fromEntries(Object.entries(figure.vlView.getState({data: () => true}).data))"
+        # marks refer to one another in circles: of each row only the plain values come over
+        script = """figure => {
+          const plain = row => Object.fromEntries(Object.entries(Object(row)).filter(([, value]) => typeof value !== "object"));
+          const sets = Object.entries(figure.vlView.getState({data: () => true}).data);
+          return Object.fromEntries(sets.map(([name, rows]) => [name, Array.isArray(rows) ? rows.map(plain) : null]));
+        }"""
         state = self.element.evaluate(script)
         return state if name is None else state[name]
 

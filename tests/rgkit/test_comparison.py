@@ -43,8 +43,6 @@ def test_maps_without_a_field(result):
     table = rg.correspondence(result, rg.migdal_kadanoff(2, 1), n_steps=3)
     decimated = rg.correspondence(result, rg.ising_decimation(2), n_steps=3)
     np.testing.assert_allclose(table.gap, decimated.gap, atol=1e-12)
-    in_field = rg.train(
-        result.network, rg.IsingChain(0.8, 0.3, n_sites=8), rg.Infomax(), steps=2, key=jax.random.key(0)
-    )
+    in_field = rg.train(result.network, rg.IsingChain(0.8, 0.3, n_sites=8), rg.Infomax(), steps=2, key=jax.random.key(0))
     with pytest.raises(ValueError, match="unknown coupling 'h'"):
         rg.correspondence(in_field, rg.migdal_kadanoff(2, 1))

@@ -79,9 +79,7 @@ def test_expression_agrees_with_power_of_tanh(b):
 def test_step_agrees_with_expressions(b, coupling, field):
     step = STEPS[b].step({"K": coupling, "h": field})
     for name, expression in STEPS[b].expressions.items():
-        assert step[name] == pytest.approx(
-            sp.lambdify((K, H), expression)(coupling, field), abs=1e-12, rel=1e-12
-        )
+        assert step[name] == pytest.approx(sp.lambdify((K, H), expression)(coupling, field), abs=1e-12, rel=1e-12)
 
 
 # Reference values
@@ -197,15 +195,11 @@ def test_nothing_overflows(b, coupling, field):
 @pytest.mark.parametrize("b", [2, 3, 8])
 @pytest.mark.parametrize("coupling", [1e-3, -1e-3, 0.02])
 def test_weak_coupling_keeps_its_relative_precision(b, coupling):
-    assert math.tanh(STEPS[b].step({"K": coupling})["K"]) == pytest.approx(
-        math.tanh(coupling) ** b, rel=1e-13, abs=0
-    )
+    assert math.tanh(STEPS[b].step({"K": coupling})["K"]) == pytest.approx(math.tanh(coupling) ** b, rel=1e-13, abs=0)
 
 
 def test_large_b_needs_no_closed_form():
-    assert math.tanh(ising_decimation(1000).step({"K": 4.0})["K"]) == pytest.approx(
-        math.tanh(4.0) ** 1000, rel=1e-12
-    )
+    assert math.tanh(ising_decimation(1000).step({"K": 4.0})["K"]) == pytest.approx(math.tanh(4.0) ** 1000, rel=1e-12)
 
 
 # Fixed points
@@ -289,9 +283,7 @@ def test_bond_with_a_direction():
 
 @pytest.mark.parametrize("b", [2, 3, 50])
 def test_couplings_that_do_not_close_name_the_states(b):
-    with pytest.raises(
-        ValueError, match=r"couplings J do not close under b=\d+.*pair \(1, -1\): add to the bond"
-    ):
+    with pytest.raises(ValueError, match=r"couplings J do not close under b=\d+.*pair \(1, -1\): add to the bond"):
         transfer_matrix_decimation(lambda s, t: J * s * t, (1, 0, -1), (J,), b)
 
 
@@ -306,9 +298,7 @@ def test_energy_must_be_linear(energy):
         transfer_matrix_decimation(lambda s, t: s * t * energy, (1, -1), (J,), 2)
 
 
-@pytest.mark.parametrize(
-    ("b", "error"), [(1, ValueError), (0, ValueError), (2.5, TypeError), (True, TypeError)]
-)
+@pytest.mark.parametrize(("b", "error"), [(1, ValueError), (0, ValueError), (2.5, TypeError), (True, TypeError)])
 def test_scale_factor_must_be_an_integer_of_at_least_two(b, error):
     with pytest.raises(error, match="b must be"):
         ising_decimation(b)

@@ -53,9 +53,7 @@ def test_flipping_every_second_spin_of_an_even_ring_flips_the_coupling(coupling,
 def test_zero_field_closed_forms(coupling, n):
     t = np.tanh(coupling)
     opened = rg.IsingChain(coupling, n_sites=n, periodic=False)
-    np.testing.assert_allclose(
-        opened.log_partition(), np.log(2) + (n - 1) * np.log(2 * np.cosh(coupling)), rtol=1e-13
-    )
+    np.testing.assert_allclose(opened.log_partition(), np.log(2) + (n - 1) * np.log(2 * np.cosh(coupling)), rtol=1e-13)
     np.testing.assert_allclose(opened.correlation(n - 1), t ** (n - 1), rtol=1e-10, atol=1e-300)
     rate = np.log(2 * np.cosh(coupling)) - coupling * t
     np.testing.assert_allclose(opened.entropy_rate(), rate, atol=1e-13)
@@ -109,9 +107,7 @@ def test_rates_are_those_of_a_long_ring(coupling, field):
     longer, long = (rg.IsingChain(coupling, field, n_sites=n) for n in (1500, 1000))
     if chain.correlation_length() < 30:
         assert (longer.entropy() - long.entropy()) / 500 == pytest.approx(chain.entropy_rate(), abs=1e-9)
-        assert (longer.log_partition() - long.log_partition()) / 500 == pytest.approx(
-            chain.log_largest_eigenvalue(), abs=1e-9
-        )
+        assert (longer.log_partition() - long.log_partition()) / 500 == pytest.approx(chain.log_largest_eigenvalue(), abs=1e-9)
 
 
 @pytest.mark.parametrize("periodic", [True, False])

@@ -192,9 +192,7 @@ def test_errors_say_what_to_do():
     with pytest.raises(ValueError, match="at most 10 features, this kernel has 15"):
         rg.pushforward(long, rg.decimation(2), n_samples=10, key=jax.random.key(0))
     with pytest.raises(ValueError, match=r"widths start with 12 but the system has 10 sites: pass widths=\(10, ...\)"):
-        rg.pushforward(
-            rg.IsingChain(1.0, n_sites=10), rg.FCNetwork((12, 4), rg.SpinChannel(), key=jax.random.key(0))
-        )
+        rg.pushforward(rg.IsingChain(1.0, n_sites=10), rg.FCNetwork((12, 4), rg.SpinChannel(), key=jax.random.key(0)))
 
 
 @given(seeds, st.integers(2, 4), st.floats(0.05, 3))
@@ -233,7 +231,9 @@ def test_random_maps_land_near_the_uniform_law_as_the_bound_says():
         assert bound == pytest.approx(stated, abs=1e-3)
         divergences = [rg.pushforward(chain, rg.random_map(4, k)).divergence() for k in jax.random.split(jax.random.key(0), 64)]
         assert np.mean(divergences) + 3 * np.std(divergences) / 8 < bound
-        law = np.array([rg.pushforward(chain, rg.random_map(4, k)).probabilities for k in jax.random.split(jax.random.key(1), 64)])
+        law = np.array(
+            [rg.pushforward(chain, rg.random_map(4, k)).probabilities for k in jax.random.split(jax.random.key(1), 64)]
+        )
         second = (law**2).sum(1)
         assert second.mean() == pytest.approx((1 - collision) / 16 + collision, abs=4 * second.std() / 8)
 

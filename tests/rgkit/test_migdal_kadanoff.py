@@ -9,8 +9,8 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rgkit.chain_decimation import H, K, ising_decimation
 from rgkit.bond_moving import migdal_kadanoff
+from rgkit.chain_decimation import H, K, ising_decimation
 
 scale_factors = st.floats(1.01, 8)
 dimensions = st.floats(1, 4)
@@ -75,10 +75,7 @@ def test_one_dimension_is_the_exact_decimation(b, coupling):
 @pytest.mark.parametrize("b", range(2, 6))
 def test_one_dimension_has_the_expression_of_decimation(b):
     ours, decimated = migdal_kadanoff(b, 1).expressions["K"], ising_decimation(b).expressions["K"].subs(H, 0)
-    assert (
-        sp.simplify(sp.exp(4 * ours.rewrite(sp.log)).rewrite(sp.exp) - sp.exp(4 * decimated).rewrite(sp.exp))
-        == 0
-    )
+    assert sp.simplify(sp.exp(4 * ours.rewrite(sp.log)).rewrite(sp.exp) - sp.exp(4 * decimated).rewrite(sp.exp)) == 0
 
 
 @given(scale_factors, dimensions, st.floats(1e-3, 3))
@@ -129,9 +126,7 @@ def test_odd_b_has_the_antiferromagnetic_images():
 
 @pytest.mark.parametrize("coupling", [100.0, 1000.0, 1e8])
 def test_strong_coupling_moves_all_bonds_and_loses_one_wall(coupling):
-    assert migdal_kadanoff(3, 2).step({"K": coupling})["K"] == pytest.approx(
-        3 * coupling - math.log(3) / 2, rel=1e-15
-    )
+    assert migdal_kadanoff(3, 2).step({"K": coupling})["K"] == pytest.approx(3 * coupling - math.log(3) / 2, rel=1e-15)
 
 
 def test_flow_separates_at_the_critical_point():

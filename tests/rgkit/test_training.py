@@ -67,9 +67,7 @@ def test_history_agrees_with_the_exact_laws(results):
 
 def test_small_gradient_steps_never_raise_the_gap():
     for seed in range(3):
-        result = rg.train(
-            network(seed), RING, rg.Infomax(), steps=200, optimizer=optax.sgd(0.02), key=jax.random.key(0)
-        )
+        result = rg.train(network(seed), RING, rg.Infomax(), steps=200, optimizer=optax.sgd(0.02), key=jax.random.key(0))
         assert (np.diff(result.history.gap) <= 1e-5).all()
 
 
@@ -83,9 +81,7 @@ def test_restarts_keep_the_best():
 
 def test_training_repeats_itself():
     small = rg.IsingChain(1.0, n_sites=6)
-    first, second = (
-        rg.train(network(0, (6, 8, 2)), small, rg.Infomax(), steps=50, key=jax.random.key(0)) for _ in range(2)
-    )
+    first, second = (rg.train(network(0, (6, 8, 2)), small, rg.Infomax(), steps=50, key=jax.random.key(0)) for _ in range(2))
     assert eqx.tree_equal(first.network, second.network)
     assert first.history.equals(second.history)
 
@@ -168,9 +164,7 @@ def test_regression_reaches_a_target_that_two_features_can_hold():
 
 def test_minibatches_of_long_chains():
     chain = rg.IsingChain(0.5, n_sites=40)
-    result = rg.train(
-        network(0, (40, 32, 2)), chain, rg.Infomax(), steps=200, batch_size=256, records=4, key=jax.random.key(0)
-    )
+    result = rg.train(network(0, (40, 32, 2)), chain, rg.Infomax(), steps=200, batch_size=256, records=4, key=jax.random.key(0))
     assert result.history.gap.iloc[-1] < 0.3 * result.history.gap.iloc[0]
     assert result.history.step.tolist() == [0, 50, 100, 150, 200]
 
