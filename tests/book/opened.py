@@ -75,6 +75,21 @@ class Chart:
         """Return the longest data set whose rows have all the fields."""
         return max(self.sets(*fields), key=len)
 
+    def drawn(self, *fields):
+        """Return the chosen fields of every row that a mark is drawn for, where it has them all."""
+        script = """(figure, fields) => {
+          const found = [];
+          const walk = item => {
+            const row = Object(item.datum);
+            if (fields.every(field => field in row)) found.push(Object.fromEntries(fields.map(field => [field, row[field]])));
+            (item.items || []).forEach(walk);
+          };
+          walk(figure.vlView.scenegraph().root);
+          return found;
+        }"""
+        self.settle()
+        return self.element.evaluate(script, list(fields))
+
 
 class Visit:
     """A page as a reader has it open, with everything that went wrong on the way."""
