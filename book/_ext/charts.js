@@ -160,6 +160,8 @@
   function start() {
     document.querySelectorAll(".vl-chart").forEach(watch);
     window.addEventListener("resize", contain);
+    document.addEventListener("toggle", contain, true);
+    document.addEventListener("click", () => window.setTimeout(contain, 50));
     contain();
     if (window.MathJax && window.MathJax.startup) window.MathJax.startup.promise.then(contain);
   }

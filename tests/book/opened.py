@@ -55,20 +55,18 @@ class Chart:
     def signal(self, name):
         return self.element.evaluate("(figure, name) => figure.vlView.signal(name)", name)
 
-    def data(self, name=None):
-        """Return the rows behind the drawing: of the named data set, or of every one by name."""
-        # marks refer to one another in circles: of each row only the plain values come over
+    def data(self):
+        """Return the data sets behind the drawing by name, each as a list of rows with plain values."""
         script = """figure => {
-          const plain = row => Object.fromEntries(Object.entries(Object(row)).filter(([, value]) => typeof value !== "object"));
-          const sets = Object.entries(figure.vlView.getState({data: () => true}).data);
-          return Object.fromEntries(sets.map(([name, rows]) => [name, Array.isArray(rows) ? rows.map(plain) : null]));
+          const plain = (row) => Object.fromEntries(Object.entries(row).filter(([, value]) => Object(value) !== value));
+          const names = Object.keys(figure.vlView._runtime.data);
+          return Object.fromEntries(names.map((name) => [name, (figure.vlView.data(name) || []).map(plain)]));
         }"""
-        state = self.element.evaluate(script)
-        return state if name is None else state[name]
+        return self.element.evaluate(script)
 
     def sets(self, *fields):
         """Return every data set whose rows have all the fields."""
-        found = [rows for rows in self.data().values() if isinstance(rows, list) and rows]
+        found = [rows for rows in self.data().values() if rows]
         return [rows for rows in found if all(field in rows[0] for field in fields)]
 
     def rows(self, *fields):

@@ -1,6 +1,7 @@
 """What the site offers beyond its pages: links that lead somewhere, search, notebooks, and a theme that switches."""
 
 import html.parser
+import posixpath
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
 
@@ -110,7 +111,8 @@ def test_a_switch_of_scheme_keeps_the_slider(visit, name):
 
 def documented():
     """Return the names of ``rgkit`` that the site's inventory has."""
-    inventory = InventoryFile.load((HTML / "objects.inv").open("rb"), "", "/".join)
+    with (HTML / "objects.inv").open("rb") as file:
+        inventory = InventoryFile.load(file, "", posixpath.join)
     return {name for kind in inventory if kind.startswith("py:") for name in inventory[kind]}
 
 
