@@ -2,21 +2,18 @@
 
 import re
 import shutil
-import sys
 import tomllib
 
 import altair as alt
+import execution
 import numpy as np
 import pandas as pd
+import plain_markdown
 import pytest
 import yaml
 from opened import HTML, ROOT
 
 from rgkit import charts
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-import execution  # noqa: E402
-import plain_markdown  # noqa: E402
 
 ALT = "The distance to the fixed point falls with every step of the flow, faster for weaker couplings."
 LINE = alt.Chart(pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})).mark_line().encode(x="x", y="y")
