@@ -1,5 +1,6 @@
 """Open the chapters as notebooks in JupyterLab, in a folder where the reader may change them."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,9 @@ def main():
     for notebook in sorted(BUILT.rglob("*.ipynb")):
         offer(notebook)
     silent = ("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")
-    command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", FOLDER / "book", *silent]
+    # a container often has no other user; the server listens on this machine alone and asks for its token
+    root = () if os.geteuid() else ("--allow-root",)
+    command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", FOLDER / "book", *silent, *root]
     sys.exit(subprocess.run(command).returncode)
 
 
