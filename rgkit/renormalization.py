@@ -73,13 +73,13 @@ class RGMap(Renormalization):
         """Apply the map to the vector of couplings, shape ``(k,)``, in a form that does not overflow."""
 
     def step(self, values) -> dict:
-        """Return the couplings after one step, as float64.
+        """Return the couplings after one step, computed in float64, as Python floats.
 
         ``values``: dimensionless couplings by name; a missing ``h`` is 0. Raises ``ValueError`` for an
         unknown or missing name or a value that is not finite, ``TypeError`` for one that is not a real
         number.
         """
-        return dict(zip(self.names, self._map(self._vector(values)), strict=True))
+        return dict(zip(self.names, map(float, self._map(self._vector(values))), strict=True))
 
     def flow(self, start, n_steps: int) -> pd.DataFrame:
         """Return the couplings after 0 to ``n_steps`` steps: columns step, scale (``b**step``), couplings.

@@ -329,3 +329,8 @@ def test_flow_table():
     assert len(STEPS[3].flow({"K": 1.0}, 0)) == 1
     with pytest.raises(ValueError, match="n_steps must be at least 0"):
         STEPS[3].flow({"K": 1.0}, -1)
+
+
+def test_a_step_gives_plain_floats():
+    step = ising_decimation(2).step({"K": 1.0})
+    assert [type(value) for value in step.values()] == [float, float]
