@@ -11,7 +11,7 @@ endif
 VENV := .venv/bin
 PORT ?= 8000
 
-.PHONY: help book test lab serve sweeps picture lock page python clean
+.PHONY: help book test lab serve sweeps bench picture lock page python clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ serve: book ## serve the built site on this machine
 sweeps: python ## recompute the stored sweeps with book/data (about an hour)
 	@$(PYTHON) scripts/environment.py book
 	@set -e; for script in book/data/make_*.py; do echo "$$script"; $(VENV)/python "$$script"; done
+
+bench: python ## measure speed beside NumPy and PyTorch, for the page "Speed" (about ten minutes)
+	@$(PYTHON) scripts/environment.py bench
+	@.venv-bench/bin/python -m pytest benchmarks
 
 page: python ## build one page: make page PAGE=book/ising/chain-of-spins
 	@$(PYTHON) scripts/environment.py book

@@ -1,4 +1,4 @@
-"""Make the virtual environment: ``python scripts/environment.py book`` or ``test``. Needs nothing but Python."""
+"""Make the virtual environment: ``python scripts/environment.py book``, ``test`` or ``bench``. Needs nothing but Python."""
 
 import hashlib
 import os
@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VENV = ROOT / ".venv"
+# the peers of the benchmarks stay out of the environment that builds and tests the book
+VENV = ROOT / (".venv-bench" if sys.argv[1:] == ["bench"] else ".venv")
 PYTHON = VENV / "bin" / "python"
 OLDEST, NEWEST = (3, 11), (3, 13)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -44,6 +45,16 @@ def install(lock):
     pip = (PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON)
     run(*pip, "--require-hashes", "-r", f"locks/{lock}.txt")
     run(*pip, "--no-deps", "--no-build-isolation", "--editable", ".")
+    if lock == "bench":
+        run(PYTHON, "-m", "pip", "install", "--quiet", peer())
+
+
+def peer():
+    """Return the requirement of PyTorch as pyproject.toml states it."""
+    import tomllib
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    return next(name for name in extras["bench"] if name.startswith("torch"))
 
 
 def usable():

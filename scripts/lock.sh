@@ -10,3 +10,6 @@ compile() {
 compile "${@:---no-upgrade}" pyproject.toml --extra book --group build -o locks/book.txt
 compile "${@:---no-upgrade}" pyproject.toml --extra book --extra test --group build --constraint locks/book.txt -o locks/test.txt
 echo uv | compile "${@:---no-upgrade}" - -o locks/uv.txt
+# PyTorch itself is not locked: its CPU build is not on every index; what it needs beside us is
+printf 'pytest\npytest-benchmark>=5.1,<6\nfilelock\nfsspec\njinja2\nnetworkx\nsetuptools\n' |
+  compile "${@:---no-upgrade}" pyproject.toml - --group build --constraint locks/test.txt -o locks/bench.txt

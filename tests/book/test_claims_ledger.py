@@ -7,7 +7,7 @@ from opened import ROOT
 
 LEDGER = (ROOT / "book/reference/claims-ledger.md").read_text(encoding="utf8")
 STATED = re.compile(r"\{prf:(?:theorem|proposition|corollary|lemma)\}[^\n]*\n:label: (\S+)")
-CHAPTERS = sorted((ROOT / "book/ising").glob("*.md"))
+CHAPTERS = sorted(path for part in ("ising", "fields") for path in (ROOT / "book" / part).glob("*.md"))
 
 
 def stated(text):
