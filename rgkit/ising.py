@@ -3,12 +3,14 @@
 import dataclasses
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
 
 from rgkit import _validation
+from rgkit.moment_algebra import moment_power, moment_product, weighted_moments
 
 ENUMERABLE_SITES = 24
 SPINS = np.array([1.0, -1.0])
@@ -67,14 +69,23 @@ class IsingChain:
         """How many bonds there are, N on a ring and N - 1 on an open chain."""
         return self.n_sites if self.periodic else self.n_sites - 1
 
-    def energy(self, x):
-        """Dimensionless energy H of spins ``x``, shape ``(..., N)`` to ``(...)``; float arithmetic of JAX."""
+    def statistics(self, x):
+        r"""Sufficient statistics of spins ``x``: ``(sum of s_i s_{i+1} over the bonds, sum of s_i)``.
+
+        ``(..., N)`` to ``(..., 2)``, in the order of `parameters`: :math:`p \propto e^{\theta \cdot T}` with
+        :math:`\theta = (K, h)`; float arithmetic of JAX.
+        """
         x = jnp.asarray(x)
         if x.shape[-1:] != (self.n_sites,):
             raise ValueError(f"x must have {self.n_sites} spins in its last axis, got shape {x.shape}.")
         x = x.astype(jnp.result_type(float))
         bonds = x[..., : self.n_bonds] * jnp.roll(x, -1, axis=-1)[..., : self.n_bonds]
-        return -self.coupling * bonds.sum(-1) - self.field * x.sum(-1)
+        return jnp.stack([bonds.sum(-1), x.sum(-1)], axis=-1)
+
+    def energy(self, x):
+        """Dimensionless energy H of spins ``x``, shape ``(..., N)`` to ``(...)``; float arithmetic of JAX."""
+        bonds, spins = jnp.moveaxis(self.statistics(x), -1, 0)
+        return -self.coupling * bonds - self.field * spins
 
     @functools.cached_property
     def _log_transfer_matrix(self) -> np.ndarray:
@@ -129,6 +140,28 @@ class IsingChain:
         ends = logsumexp(self._log_powers(self.n_sites) + self._log_end, axis=-1)
         weights = ends + ends[::-1]
         return float(np.mean(np.exp(weights - logsumexp(weights, axis=1, keepdims=True)) @ SPINS))
+
+    @functools.cached_property
+    def _statistics_moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean ``(2,)`` and covariance ``(2, 2)`` of the sufficient statistics, by a power of the transfer matrix."""
+        bond = np.stack([np.outer(SPINS, SPINS), np.add.outer(SPINS, SPINS) / 2])
+        # centred, so that no variance is a small difference of large numbers
+        centre = np.tensordot(bond, self._pair_probabilities(0, 1), 2)
+        moments = moment_power(weighted_moments(np.exp(self._log_step), bond - centre[:, None, None]), self.n_bonds)
+        if not self.periodic:
+            end = weighted_moments(np.diag(np.exp(self._log_end)), np.stack([np.zeros((2, 2)), np.diag(SPINS) / 2]))
+            moments = moment_product(moment_product(end, moments), end)
+        weight, first, second = (np.trace(m, axis1=-2, axis2=-1) if self.periodic else m.sum((-2, -1)) for m in moments)
+        mean = first / weight
+        return mean + self.n_bonds * centre, second / weight - np.outer(mean, mean)
+
+    def mean_parameters(self) -> dict[str, float]:
+        """Means of the sufficient statistics by name, the gradient of ln Z: ``{"K": sum <s_i s_{i+1}>, "h": sum <s_i>}``."""
+        return dict(zip(self.parameters, self._statistics_moments[0].tolist(), strict=True))
+
+    def fisher_information(self) -> np.ndarray:
+        """Covariance of the sufficient statistics, the Hessian of ln Z, ``(2, 2)`` in the order of `parameters`."""
+        return self._statistics_moments[1].copy()
 
     def correlation(self, r: int) -> float:
         """``<s_0 s_r>``, not connected; site 0 is an end of an open chain. Raises ValueError unless ``0 <= r < N``."""
@@ -255,9 +288,12 @@ class IsingChain:
             n_samples: how many configurations to draw.
         """
         _validation.key("key", key)
-        n_samples = _validation.positive_integer("n_samples", n_samples)
+        return self.sampler().sample(key, _validation.positive_integer("n_samples", n_samples))
+
+    def sampler(self) -> "MarkovSampler":
+        """The conditional probabilities of `sample` as arrays: chains of one length share its compiled programs."""
         first, following = self._conditionals
-        return _sample_markov(key, jnp.float32(first), jnp.asarray(following, jnp.float32), n_samples)
+        return MarkovSampler(jnp.float32(first), jnp.asarray(following, jnp.float32))
 
 
 def _log_tanh(x: float) -> float:
@@ -267,16 +303,30 @@ def _log_tanh(x: float) -> float:
     return float(np.log1p(-np.exp(-2 * x)) - np.log1p(np.exp(-2 * x)))
 
 
-@functools.partial(jax.jit, static_argnames="n_samples")
-def _sample_markov(key, first, following, n_samples):
-    """Draw chains with P(s_0 = +1) = first and P(s_{i+1} = +1 | s_0, s_i) = following[i]; index 1 means spin -1."""
-    first_key, key = jax.random.split(key)
-    start = (jax.random.uniform(first_key, (n_samples,)) >= first).astype(jnp.int8)
+class MarkovSampler(eqx.Module):
+    """Draws chains with P(s_0 = +1) = first and P(s_{i+1} = +1 | s_0, s_i) = following[i]; index 1 means spin -1.
 
-    def step(current, inputs):
-        site_key, up = inputs
-        new = (jax.random.uniform(site_key, (n_samples,)) >= up[start, current]).astype(jnp.int8)
-        return new, new
+    Arguments:
+        first: a scalar.
+        following: ``(N-1, 2, 2)`` with axes (i, s_0, s_i).
+    """
 
-    _, rest = jax.lax.scan(step, start, (jax.random.split(key, len(following)), following))
-    return 1 - 2 * jnp.concatenate([start[None], rest]).T
+    first: jax.Array
+    following: jax.Array
+
+    @functools.partial(jax.jit, static_argnames="n_samples")
+    def sample(self, key, n_samples: int):
+        """Independent samples, ``(n_samples, N)`` int8."""
+        first_key, key = jax.random.split(key)
+        keys = jax.random.split(key, len(self.following))
+        uniform = jax.vmap(lambda site_key: jax.random.uniform(site_key, (n_samples,)))(keys)
+        start = jax.random.uniform(first_key, (n_samples,)) >= self.first
+
+        def step(current, inputs):
+            u, up = inputs
+            # selects, since a gather for every sample is slow
+            new = u >= jnp.where(start, jnp.where(current, up[1, 1], up[1, 0]), jnp.where(current, up[0, 1], up[0, 0]))
+            return new, new
+
+        _, rest = jax.lax.scan(step, start, (uniform, self.following))
+        return 1 - 2 * jnp.concatenate([start[None], rest]).T.astype(jnp.int8)
