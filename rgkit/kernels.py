@@ -70,20 +70,25 @@ class ProductKernel(Kernel):
         return jnp.where(jax.random.uniform(key, means.shape) < (1 + means) / 2, 1.0, -1.0)
 
     def push(self, x, weights):
-        # P(y|x) is an outer product over two halves of the features, so q is one matrix product over the rows
-        means = jax.vmap(self.means)(x).astype(weights.dtype)
-        half = (means.shape[1] + 1) // 2
-        low, high = (over_outcomes(jnp.multiply, (1 + part) / 2, (1 - part) / 2) for part in (means[:, :half], means[:, half:]))
-        law = high.T @ (weights[:, None] * low)
-        return law.reshape(-1), weights @ jax.vmap(self.conditional_entropy)(x).astype(weights.dtype)
+        means = jax.vmap(self.means, out_axes=1)(x).astype(weights.dtype)
+        return product_law(means, weights), weights @ jax.vmap(self.conditional_entropy)(x).astype(weights.dtype)
+
+
+def product_law(means, weights) -> Float[Array, " outcomes"]:
+    """``sum_x w(x) P(y|x)``, ``(2**n,)``, from conditional means ``(n, rows)`` and weights ``(rows,)``.
+
+    P(y|x) is an outer product over two halves of the features, so the sum is one matrix product over the rows.
+    """
+    half = (len(means) + 1) // 2
+    low, high = (over_outcomes(jnp.multiply, (1 + part) / 2, (1 - part) / 2) for part in (means[:half], means[half:]))
+    return ((weights[None] * high) @ low.T).reshape(-1)
 
 
 def over_outcomes(combine, up, down):
-    """Combine ``up_j`` (where y_j = +1) or ``down_j`` over j, for every outcome y: ``(..., n)`` twice to ``(..., 2**n)``."""
-    table = jnp.full((*up.shape[:-1], 1), combine.identity, up.dtype)
-    for j in range(up.shape[-1]):
-        branches = combine(table, up[..., j : j + 1]), combine(table, down[..., j : j + 1])
-        table = jnp.concatenate(branches, axis=-1)
+    """Combine ``up_j`` (where y_j = +1) or ``down_j`` over j, for every outcome y: ``(n, ...)`` twice to ``(2**n, ...)``."""
+    table = jnp.full((1, *up.shape[1:]), combine.identity, up.dtype)
+    for j in range(len(up)):
+        table = jnp.concatenate([combine(table, up[j : j + 1]), combine(table, down[j : j + 1])])
     return table
 
 
@@ -111,10 +116,13 @@ class _Blocks(ProductKernel):
 
 
 class Decimation(_Blocks):
-    """Keeps the first spin of each block."""
+    """Keeps the first spin, or field, of each block."""
 
     def means(self, x):
         return self._blocks(x)[:, 0]
+
+    def sample(self, x, key):
+        return self.means(x)
 
     @property
     def preserves_fixed_point(self):
@@ -135,6 +143,23 @@ class Majority(_Blocks):
     @property
     def preserves_fixed_point(self):
         return self.ties not in (1, -1)
+
+
+class BlockAverage(_Blocks):
+    """The sum of each block of fields over the root of the block size."""
+
+    def means(self, x):
+        raise TypeError(
+            "block_average acts on fields: a block average of spins is not a spin, and its divergence from a Gaussian is "
+            "infinite. For spins use rgkit.majority or rgkit.decimation; for block averages a rgkit.ScalarChain."
+        )
+
+    def sample(self, x, key):
+        return self._blocks(x).sum(1) / self.block**0.5
+
+    @property
+    def preserves_fixed_point(self):
+        return False
 
 
 class _Map(Kernel):
@@ -188,13 +213,26 @@ class TableMap(_Map):
 
 
 def decimation(b: int) -> Decimation:
-    """Decimation: of every block of b neighbouring sites the first is kept, the others are summed out.
+    """Decimation: of every block of b neighbouring spins or fields the first is kept, the others are summed out.
 
     Raises ValueError for b below 2, and when it is applied to N sites that b does not divide.
 
     Reference: L. P. Kadanoff, Physics 2, 263 (1966), doi:10.1103/PhysicsPhysiqueFizika.2.263.
     """
     return Decimation(_validation.positive_integer("b", b, 2))
+
+
+def block_average(b: int) -> BlockAverage:
+    r"""Block average of fields: :math:`b^{-1/2} \sum_i \varphi_i` over disjoint blocks of b neighbouring sites.
+
+    The factor keeps the variance of independent fields, and white Gaussian noise is a fixed point. Spins are refused
+    with a TypeError: a block average of spins is not a spin.
+
+    Raises ValueError for b below 2, and when it is applied to N sites that b does not divide.
+
+    Reference: G. Jona-Lasinio, Nuovo Cimento B 26, 99 (1975), doi:10.1007/BF02755540.
+    """
+    return BlockAverage(_validation.positive_integer("b", b, 2))
 
 
 def majority(b: int, ties: str | int | None = None) -> Majority:

@@ -78,6 +78,46 @@ def test_blocks_by_hand(spins):
     assert rg.majority(2, -1).means(x).tolist() == [t or -1 for t in tied]
 
 
+def test_fields_in_blocks_by_hand():
+    x, key = jnp.array([0.5, -2.0, 1.0, 3.0, 0.0, 4.0]), jax.random.key(0)
+    np.testing.assert_allclose(rg.decimation(3).sample(x, key), [0.5, 3.0])
+    np.testing.assert_allclose(rg.block_average(3).sample(x, key), np.array([-0.5, 7.0]) / np.sqrt(3), rtol=1e-6)
+
+
+def test_block_averages_compose():
+    x, key = jax.random.normal(jax.random.key(1), (12,)), jax.random.key(0)
+    twice = rg.block_average(2).sample(rg.block_average(3).sample(x, key), key)
+    np.testing.assert_allclose(rg.block_average(6).sample(x, key), twice, atol=1e-6)
+
+
+def test_fields_are_pushed_to_laws_of_fields(key):
+    chain = rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=8)
+    averaged = sum((4 - abs(r)) * chain.correlation(abs(r)) for r in range(-3, 4)) / 4
+    for kernel, variance in ((rg.decimation(4), chain.correlation(0)), (rg.block_average(4), averaged)):
+        law = rg.pushforward(chain, kernel, n_samples=4000, key=key)
+        assert isinstance(law, rg.FieldLaw) and law.samples.shape == (4000, 2)
+        moment = law.second_moment()
+        assert abs(moment.value - variance) < 4 * moment.standard_error
+    spins = rg.pushforward(chain, rg.majority(4, "random"), n_samples=4000, key=key)
+    assert isinstance(spins, rg.SpinLaw)
+
+
+def test_a_gaussian_channel_makes_fields_of_spins_too(key):
+    channel = rg.GaussianChannel(power=2.0, noise=0.5)
+    network = rg.FCNetwork((6, 5, 2), channel, key=key)
+    law = rg.pushforward(rg.IsingChain(0.5, n_sites=6), network, n_samples=1000, key=key)
+    assert law.reference_variance == 2.5 and law.samples.shape == (1000, 2)
+
+
+def test_block_averages_of_spins_are_refused(key):
+    ring = rg.IsingChain(1.0, n_sites=6)
+    for sampling in ({}, {"n_samples": 1000, "key": key}):
+        with pytest.raises(TypeError, match="a block average of spins is not a spin.*is infinite. For spins use rgkit.majority"):
+            rg.pushforward(ring, rg.block_average(2), **sampling)
+    with pytest.raises(ValueError, match="fields have no enumeration: pass n_samples and key"):
+        rg.pushforward(rg.ScalarChain((1.0, 1.0), 0.0, n_sites=6), rg.block_average(2))
+
+
 def test_a_random_map_is_fixed_by_its_key_and_uniform():
     x = rg.IsingChain(0.0, n_sites=12).configurations()
     kernel = rg.random_map(3, jax.random.key(0))
@@ -103,6 +143,7 @@ def test_a_random_map_reads_all_spins_of_a_long_chain():
     "make, message",
     [
         (lambda: rg.decimation(1), "b must be at least 2"),
+        (lambda: rg.block_average(1), "b must be at least 2"),
         (lambda: rg.majority(4), "b = 4 is even, so a block can tie: pass ties="),
         (lambda: rg.majority(4, "last"), "ties must be None, 'random', 'first'"),
         (lambda: rg.decimation(5).n_features(12), "b = 5 does not divide the 12 sites"),

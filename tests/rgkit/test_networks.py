@@ -74,6 +74,48 @@ def test_reinitialized_networks_share_architecture_only():
     assert abs(other.weights[0] - network.weights[0]).max() > 0.1
 
 
+def real(widths=(6, 5, 3), power=1.0, noise=0.02, **options):
+    return rg.FCNetwork(widths, rg.GaussianChannel(power, noise), key=jax.random.key(0), bias_std=1.0, **options)
+
+
+def test_a_gaussian_channel_adds_noise_of_its_variance(key):
+    network, x = real(noise=0.3), jnp.linspace(-1, 1, 6)
+    y = jax.vmap(network.sample, (None, 0))(x, jax.random.split(key, 20_000))
+    np.testing.assert_allclose(y.mean(0), network(x), atol=4 * (0.3 / 20_000) ** 0.5)
+    np.testing.assert_allclose(np.cov(y.T), 0.3 * np.eye(3), atol=0.02)
+    np.testing.assert_array_equal(network.means(x), network(x))
+    assert float(network.conditional_entropy(x)) == pytest.approx(1.5 * np.log(2 * np.pi * np.e * 0.3), rel=1e-6)
+
+
+def test_capacity():
+    assert rg.GaussianChannel(power=3.0, noise=1.0).capacity() == pytest.approx(np.log(2))
+    assert rg.GaussianChannel().capacity() == pytest.approx(np.log(51) / 2)
+
+
+@pytest.mark.parametrize("widths, power", [((6, 5, 3), 1.0), ((6, 2), 4.0), ((6, 7, 5, 1), 0.25)])
+def test_normalized_networks_have_mean_zero_and_full_power_on_their_sample(widths, power):
+    network, x = real(widths, power), 3 + 2 * jax.random.normal(jax.random.key(1), (1000, 6))
+    before, after = (np.asarray(net.batch(x), float) for net in (network, network.normalized(x)))
+    np.testing.assert_allclose(after.mean(0), 0, atol=1e-5)  # rounding of float32 features that were of order ten
+    assert (after**2).sum(1).mean() == pytest.approx(widths[-1] * power, rel=1e-6)
+    # one scale for all features: their shape, and so their capacity to be white, is the network's own
+    np.testing.assert_allclose(np.corrcoef(after.T), np.corrcoef(before.T), atol=1e-5)
+    np.testing.assert_allclose(after.std(0) / before.std(0), (after.std() / (before - before.mean(0)).std()), rtol=1e-5)
+
+
+def test_normalization_is_idempotent_and_depends_on_its_sample_alone():
+    network, x = real(), jax.random.normal(jax.random.key(1), (500, 6))
+    once = network.normalized(x)
+    np.testing.assert_allclose(once.normalized(x).batch(x), once.batch(x), atol=1e-5)
+    assert once.widths == network.widths and once.channel == network.channel
+    np.testing.assert_array_equal(once(x[0]), network.normalized(x)(x[0]))
+
+
+def test_a_batch_is_the_network_row_by_row():
+    network, x, rows = real(), jax.random.normal(jax.random.key(1), (20_001, 6)), jnp.array([0, 8192, 20_000])
+    np.testing.assert_allclose(network.batch(x)[rows], jax.vmap(network)(x[rows]), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "build, error, message",
     [
@@ -83,9 +125,21 @@ def test_reinitialized_networks_share_architecture_only():
         (lambda: make(activation="swish"), ValueError, "activation must be one of"),
         (lambda: make(dtype="float16"), ValueError, "dtype must be 'float32' or 'float64'"),
         (lambda: make(gain=float("nan")), ValueError, "gain must be finite"),
-        (lambda: rg.FCNetwork((6, 3), "spin", key=jax.random.key(0)), TypeError, "channel must be a rgkit.SpinChannel"),
+        (lambda: rg.FCNetwork((6, 3), "spin", key=jax.random.key(0)), TypeError, "channel must be a rgkit.SpinChannel or a"),
         (lambda: rg.FCNetwork((6, 3), rg.SpinChannel(), key=jax.random.PRNGKey(0)), TypeError, "typed JAX key"),
         (lambda: make()(jnp.ones((2, 6))), ValueError, r"x must have shape \(6,\), got \(2, 6\): batches go through"),
+        (lambda: make().batch(jnp.ones(6)), ValueError, r"x must have shape \(M, 6\), got \(6,\)"),
+        (lambda: rg.GaussianChannel(noise=0.0), ValueError, "noise must be positive, got 0.0"),
+        (lambda: rg.GaussianChannel(power=-1.0), ValueError, "power must be positive, got -1.0"),
+        (lambda: make().normalized(jnp.ones((2, 6))), TypeError, r"normalized\(\) needs a network with a rgkit.GaussianChannel"),
+        (lambda: real().normalized(jnp.ones((2, 6))), ValueError, "x must make the features vary"),
+        (lambda: real().hard(), TypeError, r"hard\(\) needs a network with a rgkit.SpinChannel"),
+        (lambda: real().log_probability(jnp.ones(6)), TypeError, "log_probability over 2\\*\\*n outcomes needs a network"),
+        (
+            lambda: real().push(jnp.ones((2, 6)), jnp.ones(2) / 2),
+            TypeError,
+            "push to the law of 2\\*\\*n outcomes needs a network",
+        ),
     ],
 )
 def test_bad_networks_are_refused(build, error, message):

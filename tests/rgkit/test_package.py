@@ -1,5 +1,6 @@
 """The package as a whole: light to import, no global settings touched, stored sweeps that say what made them."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import pytest
 
 import rgkit as rg
 
-SCRIPTS = Path(__file__).parents[2] / "book" / "data"
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "book" / "data"
 
 
 def test_importing_changes_no_setting_of_jax():
@@ -38,7 +40,7 @@ def test_no_module_shadows_a_public_name():
 
 
 def stored():
-    return sorted(path.stem for path in (Path(rg.__file__).parent / "data").glob("*.csv"))
+    return sorted(path.stem for path in (Path(rg.__file__).parent / "data").glob("*.csv") if path.stem != "speed")
 
 
 def test_every_sweep_has_its_script_and_every_script_its_sweep():
@@ -56,3 +58,10 @@ def test_stored_sweeps_were_made_by_the_script_that_stands_there(name):
 def test_an_unknown_sweep_lists_those_there_are():
     with pytest.raises(ValueError, match="name must be one of the stored sweeps"):
         rg.sweeps.load("nothing")
+
+
+def test_the_speed_table_was_made_by_the_benchmarks_that_stand_there():
+    about = json.loads((Path(rg.__file__).parent / "data" / "speed.json").read_text())
+    sources = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (ROOT / "benchmarks").glob("*.py")}
+    assert about["made_by"] == sources, "run `make bench`: the table is stale"
+    assert len(rg.sweeps.load("speed")) > 0

@@ -189,6 +189,76 @@ def test_float64_training_on_purpose():
         )
 
 
+WELLS = rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=4)
+
+
+def real_network(seed=0, widths=(4, 32, 2)):
+    return rg.FCNetwork(widths, rg.GaussianChannel(), key=jax.random.key(seed))
+
+
+def train_on_fields(seed=0, system=WELLS, widths=(4, 32, 2), **options):
+    options = {"steps": 300, "batch_size": 1024, "pool": 2**14, "records": 3} | options
+    return rg.train(real_network(seed, widths), system, rg.Infomax(draws=64), key=jax.random.key(seed), **options)
+
+
+@pytest.fixture(scope="module")
+def on_fields():
+    """Infomax on a double well, seeds 0..2, none dropped."""
+    return [train_on_fields(seed) for seed in range(3)]
+
+
+def test_training_on_fields_comes_near_capacity_on_every_seed(on_fields):
+    x = WELLS.sample(jax.random.key(99), 2**13)
+    capacity = 2 * rg.GaussianChannel().capacity()
+    for result in on_fields:
+        untrained = real_network().normalized(x)
+        before, after = (rg.information_bounds(n, x, jax.random.key(0)) for n in (untrained, result.network))
+        assert capacity - after.lower < 0.08 < 0.25 < capacity - before.lower
+        assert after.lower - 4 * after.lower_error < capacity
+        assert result.history.gap.iloc[-1] < 0.3 * result.history.gap.iloc[0]
+
+
+def test_the_power_is_frozen_and_its_residual_reported(on_fields):
+    for seed, result in enumerate(on_fields):
+        residual, error = result.power["residual"], result.power["standard_error"]
+        assert abs(residual) < 4 * 2**0.5 * error and 0.001 < error < 0.01
+        named = WELLS.sample(jax.random.fold_in(jax.random.key(seed), 2), 2**16)
+        assert (np.asarray(result.network.batch(named), float) ** 2).mean() == pytest.approx(1.0, abs=1e-5)
+        x = WELLS.sample(jax.random.key(7), 10)
+        np.testing.assert_allclose(result.network.batch(x)[3], result.network(x[3]), atol=1e-5)
+
+
+def test_history_on_fields(on_fields):
+    for result in on_fields:
+        history, law = result.history, result.laws[-1]
+        assert history.step.tolist() == [0, 100, 200, 300] and len(result.laws) == 4
+        assert law.n_features == 2 and law.reference_variance == pytest.approx(1.02)
+        assert history.second_moment.iloc[-1] == pytest.approx(1.02, abs=0.02)
+        assert (history.information <= history.information_upper).all() and (history.information_error < 0.05).all()
+        np.testing.assert_allclose(history.gap, np.log(51) - history.information)
+        np.testing.assert_allclose(-history.loss, history.information, atol=0.1)  # another draw of the noise
+        assert history.excess_kurtosis.iloc[-1] == pytest.approx(law.cumulants().excess_kurtosis["pooled"])
+
+
+def test_training_on_fields_repeats_itself():
+    first, second = (train_on_fields(steps=20, batch_size=64, records=1) for _ in range(2))
+    assert eqx.tree_equal(first.network, second.network) and first.history.equals(second.history)
+
+
+def test_a_pool_serves_as_well_as_fresh_samples():
+    gaps = [train_on_fields(pool=pool, records=1).history.gap.iloc[-1] for pool in (None, 2**14)]
+    assert gaps[0] == pytest.approx(gaps[1], abs=0.03)
+
+
+def test_other_channels_for_the_other_data():
+    spins = rg.IsingChain(0.5, n_sites=6)
+    real = train_on_fields(system=spins, widths=(6, 32, 2), pool=None)
+    assert real.history.information.iloc[-1] < spins.entropy() < 2 * real.network.channel.capacity()
+    assert real.history.gap.iloc[-1] > 0.1  # atoms: the capacity is not attained
+    signs = rg.train(network(0, (4, 32, 2)), WELLS, rg.Infomax(), steps=200, batch_size=512, records=1, key=jax.random.key(0))
+    assert signs.history.gap.iloc[-1] < 0.2 * signs.history.gap.iloc[0]
+
+
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
@@ -199,6 +269,15 @@ def test_float64_training_on_purpose():
         ({"network": network(0, (10, 4))}, ValueError, r"widths start with 10 but the system has 12 sites"),
         ({"network": network().hard()}, ValueError, "network has hard features, which have no gradient"),
         ({"system": rg.IsingChain(1.0, n_sites=30), "network": network(0, (30, 4))}, ValueError, "30 is too large"),
+        ({"system": WELLS, "network": real_network()}, ValueError, "batch_size must be an integer: fields and Gaussian"),
+        ({"network": real_network(0, (12, 2))}, ValueError, "batch_size must be an integer: fields and Gaussian"),
+        (
+            {"system": WELLS, "network": real_network(), "objective": rg.Reconstruction(), "batch_size": 8},
+            TypeError,
+            "objective Reconstruction is defined for rgkit.SpinChannel, the network has",
+        ),
+        ({"pool": 64}, ValueError, "pool is what batches are drawn from: pass a batch_size too"),
+        ({"pool": 64, "batch_size": 128}, ValueError, "pool must be at least 128, got 64"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, error, message):
@@ -207,6 +286,8 @@ def test_bad_arguments_are_refused(arguments, error, message):
         rg.train(**(call | arguments))
 
 
-def test_a_classification_needs_two_classes():
+def test_bad_objectives_are_refused():
     with pytest.raises(ValueError, match="n_classes must be at least 2"):
         rg.Classification(lambda x: 0, n_classes=1)
+    with pytest.raises(ValueError, match="draws must be at least 1"):
+        rg.Infomax(draws=0)

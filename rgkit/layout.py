@@ -1,0 +1,77 @@
+"""Where an ensemble runs: the devices at hand, and how many members and rows fit side by side into a given memory."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import pandas as pd
+
+CACHED_BYTES = 2**22
+HOST_MEMORY = 2**30
+BLOCK = 16
+
+
+def devices() -> pd.DataFrame:
+    """The devices that JAX computes on, a row for each kind.
+
+    Returns:
+        A table with columns ``platform``, ``kind``, ``count``, ``processes`` (how many hold them), ``memory`` (bytes that
+        JAX may use on one of them; missing where it does not say) and ``matmul_precision`` (JAX's setting for products
+        of float32 matrices; at "default" an accelerator may round the factors).
+    """
+    rows = [
+        {"platform": device.platform, "kind": device.device_kind, "process": device.process_index, "memory": _memory(device)}
+        for device in jax.devices()
+    ]
+    grouped = pd.DataFrame(rows).groupby(["platform", "kind"], sort=False)
+    table = grouped.agg(count=("process", "size"), processes=("process", "nunique"), memory=("memory", "min")).reset_index()
+    return table.assign(matmul_precision=jax.config.jax_default_matmul_precision or "default")
+
+
+def _memory(device) -> float:
+    # another process's device cannot be asked
+    statistics = device.memory_stats() if device.process_index == jax.process_index() else None
+    return float((statistics or {}).get("bytes_limit", "nan"))
+
+
+def default_memory() -> int:
+    """Bytes that one device may use: half of what an accelerator has, 1 GiB on a CPU."""
+    available = _memory(jax.local_devices()[0])
+    return int(available / 2) if available > 0 else HOST_MEMORY
+
+
+def step_bytes(loss, model, *rows) -> int:
+    """Bytes that one gradient of ``loss(model, *rows)`` holds: twice what the backward pass keeps, found without computing."""
+    arrays, static = eqx.partition(model, eqx.is_inexact_array)
+
+    def kept(arrays, *rows):
+        return jax.vjp(lambda a: loss(eqx.combine(a, static), *rows), arrays)[1]
+
+    return 2 * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(jax.eval_shape(kept, arrays, *rows)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the runs of one shape are cut: blocks of ``block`` runs, one for a device, ``together`` of them side by side."""
+
+    block: int
+    together: int
+
+    def n_blocks(self, n_runs: int) -> int:
+        return -(-n_runs // self.block)
+
+
+def working_bytes(memory: int) -> int:
+    """Bytes that runs side by side may hold: on a CPU those of its cache, since more are slower."""
+    return min(memory, CACHED_BYTES) if jax.default_backend() == "cpu" else memory
+
+
+def choose_layout(n_runs: int, n_devices: int, step: int, held: int, memory: int) -> Layout:
+    """A layout for runs that hold ``step`` bytes during a step and ``held`` bytes of data throughout."""
+    share = -(-n_runs // n_devices)
+    # equal parts, so that little is computed twice to fill the last
+    parts = -(-share // max(1, working_bytes(memory) // step))
+    together = -(-share // parts)
+    most = min(max(1, BLOCK // together), max(1, memory // (4 * held * together)))
+    blocks = -(-parts // most)
+    return Layout(together * -(-parts // blocks), together)

@@ -1,0 +1,58 @@
+"""Recorded data as a system: draws, dequantisation, and its place in training."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rgkit as rg
+
+ROWS = np.array([[0, 3, 1], [2, 2, 7], [5, 0, 4]])
+
+
+def test_without_noise_every_draw_is_a_row_and_every_row_is_drawn_as_often():
+    draws = np.asarray(rg.EmpiricalSystem(ROWS).sample(jax.random.key(0), 30_000))
+    which = (draws[:, None] == ROWS[None]).all(2)
+    assert which.sum(1).tolist() == [1] * len(draws)
+    # counts are binomial
+    assert np.abs(which.mean(0) - 1 / 3).max() < 4.5 * np.sqrt(2 / 9 / len(draws))
+
+
+def test_the_noise_is_uniform_over_one_step_and_independent_between_fields():
+    draws = np.asarray(rg.EmpiricalSystem(ROWS, width=0.5).sample(jax.random.key(1), 30_000), float)
+    noise = (draws - np.floor(draws)) / 0.5
+    assert noise.min() >= 0 and noise.max() < 1
+    errors = 1 / np.sqrt(12 * len(noise))
+    assert np.abs(noise.mean(0) - 0.5).max() < 4.5 * errors
+    assert np.abs(np.cov(noise.T) - np.eye(3) / 12).max() < 4.5 * 0.08 / np.sqrt(len(noise))
+
+
+def test_the_rows_are_read_off_by_rounding_down():
+    draws = np.asarray(rg.EmpiricalSystem(ROWS, width=1.0).sample(jax.random.key(2), 100))
+    assert (np.floor(draws)[:, None] == ROWS[None]).all(2).any(1).all()
+
+
+def test_a_network_trains_on_it_and_compiled_sampling_agrees():
+    rows = np.random.default_rng(0).exponential(size=(500, 4))
+    system = rg.EmpiricalSystem(rows, width=0.01)
+    key = jax.random.key(3)
+    assert jnp.array_equal(eqx.filter_jit(system.sample)(key, 8), system.sample(key, 8))
+    network = rg.FCNetwork((4, 8, 1), rg.GaussianChannel(), key=key)
+    gap = rg.train(network, system, rg.Infomax(), steps=100, batch_size=256, records=2, key=key).history.gap
+    assert gap.iloc[-1] < 0.7 * gap.iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("samples", "width", "message"),
+    [
+        (np.zeros(5), 0.0, "samples must have shape"),
+        (np.zeros((0, 3)), 0.0, "samples must have shape"),
+        ([[1.0, np.nan]], 0.0, "samples must be finite"),
+        ([["a", "b"]], 0.0, "samples must be finite"),
+        (ROWS, -1.0, "width must not be negative"),
+    ],
+)
+def test_bad_arguments_are_named(samples, width, message):
+    with pytest.raises(ValueError, match=message):
+        rg.EmpiricalSystem(samples, width=width)

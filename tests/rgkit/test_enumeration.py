@@ -1,0 +1,90 @@
+"""Streaming over all configurations: the same sums and gradients as at once, in the memory of one chunk."""
+
+import subprocess
+import sys
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rgkit as rg
+from rgkit.enumeration import Enumeration, sum_over_rows
+
+CHAIN = rg.IsingChain(0.6, 0.1, n_sites=8)
+OBJECTIVES = [
+    rg.Infomax(),
+    rg.Reconstruction(),
+    rg.Classification(lambda x: (x.sum() > 0).astype(int)),
+    rg.Regression(lambda x: x.sum() / 8),
+]
+
+
+def test_rows_are_those_of_the_configurations():
+    rows = Enumeration(7, 16)
+    assert rows.shape == (128, 7)
+    np.testing.assert_array_equal(rows.rows(32, 16), rg.IsingChain(0.0, n_sites=7).configurations()[32:48])
+    assert rows.rows(0, 4).dtype == jnp.int8
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 64, 2**15])
+def test_a_streamed_sum_is_the_sum(rows_at_once):
+    x, weights = CHAIN.configurations(), jnp.asarray(CHAIN.probabilities(), jnp.float32)
+
+    def moments(x, weights):
+        return {"first": weights @ x, "second": (weights[:, None] * x).T @ x}
+
+    streamed = sum_over_rows(moments, Enumeration(8, rows_at_once), weights)
+    for name, exact in moments(x, weights).items():
+        np.testing.assert_allclose(streamed[name], exact, atol=1e-6)
+    assert streamed["first"][0] == pytest.approx(CHAIN.magnetization(), abs=1e-6)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: type(objective).__name__)
+def test_losses_and_gradients_are_those_of_all_rows_at_once(objective):
+    with jax.enable_x64(True):
+        network = rg.FCNetwork((8, 6, 3), rg.SpinChannel(), key=jax.random.key(0), dtype="float64")
+        model = network, objective.init(network, jax.random.key(1))
+        weights = jnp.asarray(CHAIN.probabilities())
+
+        @eqx.filter_value_and_grad
+        def loss(model, x):
+            return objective.loss(*model, x, weights)
+
+        value, gradient = loss(model, jnp.asarray(CHAIN.configurations()))
+        streamed, streamed_gradient = loss(model, Enumeration(8, 32))
+        assert float(streamed) == pytest.approx(float(value), rel=1e-13)
+        for leaf, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(streamed_gradient), strict=True):
+            np.testing.assert_allclose(leaf, other, rtol=1e-10, atol=1e-14)
+
+
+TRAINING = """
+import sys
+import jax
+import rgkit as rg
+from rgkit import enumeration, training
+N, at_once = int(sys.argv[1]), int(sys.argv[2])
+training.Enumeration = lambda n: enumeration.Enumeration(n, at_once)
+network = rg.FCNetwork((N, 32, 2), rg.SpinChannel(), key=jax.random.key(0))
+result = rg.train(network, rg.IsingChain(0.5, n_sites=N), rg.Infomax(), steps=1, records=1, key=jax.random.key(0))
+print(result.history.information.iloc[0], rg.pushforward(rg.IsingChain(0.5, n_sites=N), network).information())
+"""
+
+
+def peak(n_sites, rows_at_once):
+    """Peak resident memory of a training step over all configurations, in MiB; it checks the information on the way."""
+    command = [
+        sys.executable,
+        "-c",
+        f"import resource\n{TRAINING}\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)",
+    ]
+    run = subprocess.run([*command, str(n_sites), str(rows_at_once)], capture_output=True, text=True, check=True)
+    recorded, exact, mebibytes = map(float, run.stdout.split())
+    assert recorded == pytest.approx(exact, abs=1e-5)
+    return mebibytes
+
+
+def test_training_on_a_million_configurations_takes_the_memory_of_a_chunk():
+    bound = 600
+    assert peak(20, 2**15) < bound < peak(20, 2**20)
