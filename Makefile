@@ -40,7 +40,7 @@ sweeps: python ## recompute the stored sweeps with book/data (about an hour)
 
 bench: python ## measure speed beside NumPy and PyTorch, for the page "Speed" (about ten minutes)
 	@$(PYTHON) scripts/environment.py bench
-	@.venv-bench/bin/python -m pytest benchmarks
+	@.venv-bench/bin/python -m pytest -c benchmarks/pytest.ini --rootdir benchmarks --store benchmarks
 
 page: python ## build one page: make page PAGE=book/ising/chain-of-spins
 	@$(PYTHON) scripts/environment.py book

@@ -1,0 +1,132 @@
+"""Training on spins: networks in an ensemble, one network on all configurations, and the cost of a member.
+
+All implementations take the same network, loss, optimiser and data, and their losses are compared before they are timed.
+`rgkit` draws its minibatches as it goes; the peers are handed theirs.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import peers_torch
+import pytest
+import torch
+
+import rgkit as rg
+from rgkit.training import default_optimizer
+
+MEMBERS, STEPS, ROWS = 64, 200, 256
+RING = rg.IsingChain(1.0, n_sites=12)
+KEY = jax.random.key(0)
+
+
+def _ensemble(members=MEMBERS, steps=STEPS):
+    grid = {"K": RING.coupling, "n_sites": RING.n_sites, "n_features": 4, "width": 64, "seed": list(range(members))}
+    return rg.train_ensemble(grid, rg.Infomax(), steps=steps, batch_size=ROWS, key=KEY)
+
+
+def _start(seed, widths=(12, 64, 4)):
+    return rg.FCNetwork(widths, rg.SpinChannel(), key=jax.random.split(jax.random.fold_in(KEY, seed))[0])
+
+
+def _stack(networks):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(eqx.filter(network, eqx.is_array) for network in networks))
+
+
+@pytest.fixture(scope="module")
+def batches():
+    """Minibatches drawn beforehand, ``(STEPS, ROWS, N)`` float32."""
+    x = RING.sample(jax.random.key(1), STEPS * ROWS)
+    return np.asarray(x, np.float32).reshape(STEPS, ROWS, RING.n_sites)
+
+
+def _loop(network, batches, optimizer):
+    """A plain loop in JAX: one compiled step, called from Python."""
+    weights = jnp.full(ROWS, 1 / ROWS)
+
+    @eqx.filter_jit
+    def step(network, state, x):
+        loss, slope = eqx.filter_value_and_grad(lambda n: rg.Infomax().loss(n, None, x, weights))(network)
+        updates, state = optimizer.update(slope, state)
+        return eqx.apply_updates(network, updates), state, loss
+
+    state = optimizer.init(eqx.filter(network, eqx.is_inexact_array))
+    losses = []
+    for x in batches:
+        network, state, loss = step(network, state, x)
+        losses.append(loss)
+    return [float(losses[0]), float(losses[-1])]
+
+
+def test_the_peers_train_the_same(batches):
+    ours = _loop(_start(0), batches, default_optimizer(STEPS))
+    x, weights = torch.tensor(batches), torch.full((ROWS,), 1 / ROWS)
+    eager = peers_torch.train_eager(peers_torch.parameters(_start(0)), lambda step: x[step], weights, STEPS)
+    stack = _stack([_start(0), _start(1)])
+    stacked = peers_torch.train_stacked(peers_torch.parameters(stack), lambda step: x[step].expand(2, ROWS, -1), weights, STEPS)
+    assert abs(eager[0] - ours[0]) < 1e-5
+    # rounding grows along a run; the losses at its end agree to a few parts in a thousand
+    assert abs(eager[-1] - ours[-1]) < 0.02 and abs(stacked[0].item() - ours[-1]) < 0.02
+    gaps = _ensemble().table.gap
+    assert abs(4 * np.log(2) + ours[-1] - gaps.iloc[0]) < 3 * gaps.std()
+
+
+@pytest.mark.parametrize("implementation", ["rgkit", "JAX loop", "PyTorch", "torch.func"])
+def test_sixty_four_networks(measure, bound, batches, implementation):
+    x, weights = torch.tensor(batches), torch.full((ROWS,), 1 / ROWS)
+    networks = [_start(seed) for seed in range(MEMBERS)]
+    stack = peers_torch.parameters(_stack(networks))
+    share = 8  # loops over single networks cost the same for each of them
+
+    def eager():
+        for network in networks[:share]:
+            peers_torch.train_eager(peers_torch.parameters(network), lambda step: x[step], weights, STEPS)
+
+    def loop():
+        for network in networks[:share]:
+            _loop(network, batches, default_optimizer(STEPS))
+
+    run, count = {
+        "rgkit": (lambda: _ensemble().table, MEMBERS),
+        "JAX loop": (loop, share),
+        "PyTorch": (eager, share),
+        "torch.func": (
+            lambda: peers_torch.train_stacked(stack, lambda step: x[step].expand(MEMBERS, ROWS, -1), weights, STEPS),
+            MEMBERS,
+        ),
+    }[implementation]
+    rows = ROWS * count * STEPS
+    cost = bound(flops=3 * rows * 2 * (12 * 64 + 64 * 4 + 16), tanh=rows * 64)
+    measure("64 networks 12-64-4, minibatch 256", implementation, run, rounds=3, units=count * STEPS, unit="network-step", **cost)
+
+
+@pytest.mark.parametrize("width", [64, 256])
+@pytest.mark.parametrize("implementation", ["rgkit", "PyTorch"])
+def test_all_configurations(measure, bound, implementation, width):
+    steps, ring, network = 20, rg.IsingChain(1.0, n_sites=16), _start(0, (16, width, 4))
+    x = torch.tensor(ring.configurations().astype(np.float32))
+    weights = torch.tensor(ring.probabilities().astype(np.float32))
+    ours = rg.train(network, ring, rg.Infomax(), steps=steps, records=1, key=KEY).history.loss.iloc[-1]
+    theirs = peers_torch.train_eager(peers_torch.parameters(network), lambda step: x, weights, steps + 1)[-1]
+    assert abs(ours - theirs) < 0.05
+
+    run = {
+        "rgkit": lambda: rg.train(network, ring, rg.Infomax(), steps=steps, records=1, key=KEY).history,
+        "PyTorch": lambda: peers_torch.train_eager(peers_torch.parameters(network), lambda step: x, weights, steps),
+    }[implementation]
+    rows = 2**16 * steps
+    cost = bound(flops=3 * rows * 2 * (16 * width + width * 4 + 16), tanh=rows * width)
+    work = f"one network 16-{width}-4, all 65,536 configurations"
+    measure(work, implementation, run, rounds=3, units=steps, unit="step", **cost)
+
+
+@pytest.mark.parametrize("members", [1, 4, 16, 64, 256])
+def test_cost_of_a_member(measure, members):
+    measure(
+        "ensemble, minibatch 256",
+        f"{members}",
+        lambda: _ensemble(members).table,
+        rounds=3,
+        units=members * STEPS,
+        unit="network-step",
+    )
