@@ -74,3 +74,40 @@ def test_the_two_distances_sit_at_the_decimated_coupling(visit):
     exact = [math.log(2) - rg.IsingChain(coupling, n_sites=2).entropy_rate(), math.log1p(math.exp(-2 * coupling))]
     np.testing.assert_allclose([row["K"] for row in marks], coupling, atol=1e-9)
     np.testing.assert_allclose(sorted(row["nats"] for row in marks), sorted(exact), atol=1e-6)
+
+
+@pytest.mark.parametrize("r, u", [(-1.0, 0.5), (2.0, 1.5)])
+def test_the_density_on_two_maps(visit, r, u):
+    chart = visit("book/fields/exponential-families").figure("fig-two-charts")
+    chart.set(r=r, u=u)
+    rows = chart.rows("x", "density", "m2")
+    phi = np.linspace(-6, 6, 2401)
+    weight = np.exp(-r / 2 * phi**2 - u * phi**4)
+    weight /= np.trapezoid(weight, phi)
+    np.testing.assert_allclose([row["density"] for row in rows], np.interp([row["x"] for row in rows], phi, weight), atol=1e-4)
+    np.testing.assert_allclose(rows[0]["m2"], np.trapezoid(phi**2 * weight, phi), atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 7, 24])
+def test_the_density_of_block_averages(visit, block):
+    chart = visit("book/fields/block-averages").figure("fig-peaks-to-bell")
+    chart.set(b=block)
+    shown = [rows for rows in chart.sets("b", "y", "density") if {row["b"] for row in rows} == {block} and "end" not in rows[0]]
+    points, density = rg.ScalarChain((-6.0, 1.5), 0.5, n_sites=48).block_average_density(block)
+    for rows in shown:
+        np.testing.assert_allclose(
+            [row["density"] for row in rows], np.interp([row["y"] for row in rows], points, density, left=0, right=0), atol=1e-4
+        )
+    assert shown and len(shown[0]) > 40
+
+
+@pytest.mark.parametrize("block", [1, 10, 60])
+def test_the_joint_density_of_kept_sites(visit, block):
+    chart = visit("book/fields/chain-of-fields").figure("fig-field-decimation")
+    chart.set(b=block)
+    rows = chart.drawn("a", "c", "p")
+    cell = 4 / 29
+    first, second, density = (np.array([row[name] for row in rows]) for name in ("a", "c", "p"))
+    correlation = np.sum((first + cell / 2) * (second + cell / 2) * density) / density.sum()
+    exact = rg.ScalarChain((-1.76, 1.0), 2.0, n_sites=600).correlation(block)
+    assert len(rows) == 29**2 and abs(correlation - exact) < 0.01

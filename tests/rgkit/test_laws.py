@@ -6,6 +6,7 @@ import resource
 import jax
 import numpy as np
 import pytest
+import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -44,6 +45,12 @@ def test_the_transform_against_its_definition():
     np.testing.assert_allclose(rg.walsh_hadamard(values), values @ characters.T, atol=1e-13)
     with pytest.raises(ValueError, match=r"2\*\*n entries in their last axis, got 6"):
         rg.walsh_hadamard(np.ones(6))
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (3, 2, 32), (5, 2**11), (2**13,)])
+def test_the_transform_of_many_spins_is_a_product_with_hadamards_matrix(shape):
+    values = np.random.default_rng(1).normal(size=shape)
+    np.testing.assert_allclose(rg.walsh_hadamard(values), values @ scipy.linalg.hadamard(shape[-1]), atol=1e-10)
 
 
 @given(seeds, st.integers(1, 5))
