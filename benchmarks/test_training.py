@@ -40,20 +40,20 @@ def batches():
     return np.asarray(x, np.float32).reshape(STEPS, ROWS, RING.n_sites)
 
 
+@eqx.filter_jit
+def _step(network, state, x, optimizer):
+    weights = jnp.full(len(x), 1 / len(x))
+    loss, slope = eqx.filter_value_and_grad(lambda n: rg.Infomax().loss(n, None, x, weights))(network)
+    updates, state = optimizer.update(slope, state)
+    return eqx.apply_updates(network, updates), state, loss
+
+
 def _loop(network, batches, optimizer):
     """A plain loop in JAX: one compiled step, called from Python."""
-    weights = jnp.full(ROWS, 1 / ROWS)
-
-    @eqx.filter_jit
-    def step(network, state, x):
-        loss, slope = eqx.filter_value_and_grad(lambda n: rg.Infomax().loss(n, None, x, weights))(network)
-        updates, state = optimizer.update(slope, state)
-        return eqx.apply_updates(network, updates), state, loss
-
     state = optimizer.init(eqx.filter(network, eqx.is_inexact_array))
     losses = []
     for x in batches:
-        network, state, loss = step(network, state, x)
+        network, state, loss = _step(network, state, x, optimizer)
         losses.append(loss)
     return [float(losses[0]), float(losses[-1])]
 

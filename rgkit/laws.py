@@ -33,7 +33,7 @@ def walsh_hadamard(values) -> np.ndarray:
     Returns:
         ``(..., 2**n)`` float64; bit j of the index of S says whether j is in S. Applied twice it multiplies by ``2**n``.
     """
-    source = np.array(values, dtype=float)
+    source = np.array(values, dtype=float, order="C")
     if source.shape[-1] & (source.shape[-1] - 1) or not source.shape[-1]:
         raise ValueError(f"values must have 2**n entries in their last axis, got {source.shape[-1]}.")
     n, target = source.shape[-1].bit_length() - 1, np.empty_like(source)

@@ -9,7 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 STORE = resources.files("rgkit") / "data"
-NUMERICAL_MODULES = ("ising", "kernels", "networks", "laws", "objectives", "partition", "training")
+NUMERICAL_MODULES = (
+    "enumeration", "expfam", "field_laws", "field_sampler", "fields", "information", "ising", "kernels", "laws", "matching",
+    "networks", "objectives", "partition", "training", "transfer_operator",
+)  # fmt: skip
 
 
 def fingerprint(script: Path) -> dict[str, str]:

@@ -249,3 +249,9 @@ def test_subsets_are_listed_in_order():
     names = rg.SpinLaw(random_law(0, 3)).couplings().subset.tolist()
     assert sorted(names) == sorted(s for r in range(4) for s in itertools.combinations(range(3), r))
     assert names[3] == (0, 1) and names[4] == (2,)
+
+
+def test_the_transform_does_not_depend_on_how_the_values_lie_in_memory():
+    values = np.random.default_rng(0).normal(size=(64, 4))
+    np.testing.assert_array_equal(rg.walsh_hadamard(values.T), rg.walsh_hadamard(np.ascontiguousarray(values.T)))
+    np.testing.assert_array_equal(rg.walsh_hadamard(values[::2].T), rg.walsh_hadamard(np.ascontiguousarray(values[::2].T)))

@@ -8,6 +8,7 @@ import optax
 import pytest
 
 import rgkit as rg
+from rgkit import training
 
 LN2 = np.log(2)
 RING = rg.IsingChain(1.0, n_sites=12)
@@ -236,7 +237,9 @@ def test_history_on_fields(on_fields):
         assert history.second_moment.iloc[-1] == pytest.approx(1.02, abs=0.02)
         assert (history.information <= history.information_upper).all() and (history.information_error < 0.05).all()
         np.testing.assert_allclose(history.gap, np.log(51) - history.information)
-        np.testing.assert_allclose(-history.loss, history.information, atol=0.1)  # another draw of the noise
+        # the loss makes few draws of the noise
+        spread = history.information_error * (training.REAL_EVALUATION_SAMPLES / result.objective.draws) ** 0.5
+        assert (abs(history.loss + history.information) < 4 * spread).all() and (spread < 0.3).all()
         assert history.excess_kurtosis.iloc[-1] == pytest.approx(law.cumulants().excess_kurtosis["pooled"])
 
 
