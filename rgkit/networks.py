@@ -85,6 +85,38 @@ class GaussianChannel:
         return shift, jnp.sqrt(features.shape[1] * self.power / power)
 
 
+@jax.custom_vjp
+def _dense(weight, bias, x):
+    """A layer on rows, ``(rows, in)`` to ``(rows, out)``.
+
+    The gradients of both layers are written out for the order of their factors: with the one that JAX derives the
+    products of long and narrow matrices take up to four times as long on a CPU.
+    """
+    return x @ weight.T + bias[None]
+
+
+def _dense_gradients(factors, slope):
+    weight, x = factors
+    # the barrier keeps the compiler from turning the product round
+    of_weight = jax.lax.optimization_barrier(jnp.einsum("ri,ro->io", x, slope)).T
+    return of_weight, slope.sum(0), slope @ weight
+
+
+@jax.custom_vjp
+def _read_out(weight, bias, x):
+    """The last layer on rows, ``(rows, in)`` to ``(out, rows)``: what is made of the features has long contiguous axes."""
+    return jnp.einsum("oi,ri->or", weight, x) + bias[:, None]
+
+
+def _read_out_gradients(factors, slope):
+    weight, x = factors
+    return jnp.einsum("or,ri->oi", slope, x), slope.sum(1), jnp.einsum("oi,or->ri", weight, slope)
+
+
+_dense.defvjp(lambda weight, bias, x: (_dense(weight, bias, x), (weight, x)), _dense_gradients)
+_read_out.defvjp(lambda weight, bias, x: (_read_out(weight, bias, x), (weight, x)), _read_out_gradients)
+
+
 class FCNetwork(ProductKernel):
     r"""A fully connected network with a channel at its output: the kernel :math:`\prod_j P(y_j|a_j(x))`.
 
@@ -177,11 +209,10 @@ class FCNetwork(ProductKernel):
 
     def columns(self, x) -> Float[Array, "n M"]:
         """Feature activations ``(n, M)`` of configurations ``(M, N)``, a column for each."""
-        # rows last: long contiguous axes, and one backward pass for all that is made of the activations
-        x = jnp.asarray(x).T.astype(self.dtype)
+        x = jnp.asarray(x).astype(self.dtype)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = ACTIVATIONS[self.activation](weight @ x + bias[:, None])
-        return self.weights[-1] @ x + self.biases[-1][:, None]
+            x = ACTIVATIONS[self.activation](_dense(weight, bias, x))
+        return _read_out(self.weights[-1], self.biases[-1], x)
 
     def require(self, channel, what: str) -> None:
         """Raise TypeError unless the channel is of this class."""
