@@ -6,6 +6,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from rgkit.spin_samplers import spins_of
+
 ROWS_AT_ONCE = 2**15
 
 
@@ -29,8 +31,7 @@ class Enumeration(eqx.Module):
     def rows(self, start, count: int):
         """Rows ``start, ..., start + count - 1``, ``(count, N)`` int8."""
         index = start + jnp.arange(count, dtype=jnp.uint32)
-        bits = index[:, None] >> jnp.arange(self.n_sites, dtype=jnp.uint32)[None] & 1
-        return 1 - 2 * bits.astype(jnp.int8)
+        return spins_of(index, self.n_sites)
 
 
 def sum_over_rows(function, x, weights):

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +10,10 @@ from scipy.special import logsumexp
 
 from rgkit import _validation
 from rgkit.moment_algebra import moment_power, moment_product, weighted_moments
+from rgkit.spin_samplers import AliasSampler, MarkovSampler
 
 ENUMERABLE_SITES = 24
+TABULATED_SITES = 12
 SPINS = np.array([1.0, -1.0])
 
 
@@ -118,6 +119,10 @@ class IsingChain:
 
     def log_partition(self) -> float:
         """ln Z of this chain: ``ln tr T**N`` on a ring, ``ln u.T**(N-1).u`` if open, with ``u_s = exp(h s/2)``."""
+        return self._log_partition
+
+    @functools.cached_property
+    def _log_partition(self) -> float:
         power = self._log_power(self.n_bonds)
         weights = np.diag(power) if self.periodic else power + np.add.outer(self._log_end, self._log_end)
         return float(logsumexp(weights)) + self.n_bonds * self.log_largest_eigenvalue()
@@ -257,13 +262,16 @@ class IsingChain:
     def probabilities(self) -> np.ndarray:
         """Exact probability of each row of `configurations`, ``(2**N,)`` float64."""
         self._check_enumerable()
-        log_weight = np.zeros(1)
-        for site in range(self.n_sites):  # site by site, so that memory stays that of the answer
-            local = self.field + (self.coupling * np.repeat(SPINS, len(log_weight) // 2) if site else 0.0)
-            log_weight = np.concatenate([log_weight + local, log_weight - local])
+        log_weight = np.zeros(2**self.n_sites)
+        for site in range(self.n_sites):  # site by site and in place, so that memory stays that of the answer
+            done, following = log_weight[: 2**site], log_weight[2**site : 2 ** (site + 1)]
+            local = self.field + (self.coupling * np.repeat(SPINS, 2 ** (site - 1)) if site else 0.0)
+            np.subtract(done, local, out=following)
+            done += local
         if self.periodic:
             log_weight.reshape(2, -1, 2)[:] += self.coupling * np.outer(SPINS, SPINS)[:, None, :]
-        return np.exp(log_weight - self.log_partition())
+        log_weight -= self.log_partition()
+        return np.exp(log_weight, out=log_weight)
 
     @functools.cached_property
     def _conditionals(self) -> tuple[np.ndarray, np.ndarray]:
@@ -288,12 +296,15 @@ class IsingChain:
             n_samples: how many configurations to draw.
         """
         _validation.key("key", key)
-        return self.sampler().sample(key, _validation.positive_integer("n_samples", n_samples))
+        return self._markov_sampler().sample(key, _validation.positive_integer("n_samples", n_samples))
 
-    def sampler(self) -> "MarkovSampler":
-        """The conditional probabilities of `sample` as arrays: chains of one length share its compiled programs."""
+    def _markov_sampler(self) -> MarkovSampler:
         first, following = self._conditionals
         return MarkovSampler(jnp.float32(first), jnp.asarray(following, jnp.float32))
+
+    def sampler(self) -> AliasSampler | MarkovSampler:
+        """What draws minibatches: up to 12 sites from a table of all configurations, which takes one random word for each."""
+        return _sampler(self)
 
 
 def _log_tanh(x: float) -> float:
@@ -303,30 +314,8 @@ def _log_tanh(x: float) -> float:
     return float(np.log1p(-np.exp(-2 * x)) - np.log1p(np.exp(-2 * x)))
 
 
-class MarkovSampler(eqx.Module):
-    """Draws chains with P(s_0 = +1) = first and P(s_{i+1} = +1 | s_0, s_i) = following[i]; index 1 means spin -1.
-
-    Arguments:
-        first: a scalar.
-        following: ``(N-1, 2, 2)`` with axes (i, s_0, s_i).
-    """
-
-    first: jax.Array
-    following: jax.Array
-
-    @functools.partial(jax.jit, static_argnames="n_samples")
-    def sample(self, key, n_samples: int):
-        """Independent samples, ``(n_samples, N)`` int8."""
-        first_key, key = jax.random.split(key)
-        keys = jax.random.split(key, len(self.following))
-        uniform = jax.vmap(lambda site_key: jax.random.uniform(site_key, (n_samples,)))(keys)
-        start = jax.random.uniform(first_key, (n_samples,)) >= self.first
-
-        def step(current, inputs):
-            u, up = inputs
-            # selects, since a gather for every sample is slow
-            new = u >= jnp.where(start, jnp.where(current, up[1, 1], up[1, 0]), jnp.where(current, up[0, 1], up[0, 0]))
-            return new, new
-
-        _, rest = jax.lax.scan(step, start, (uniform, self.following))
-        return 1 - 2 * jnp.concatenate([start[None], rest]).T.astype(jnp.int8)
+@functools.lru_cache(maxsize=256)
+def _sampler(chain) -> AliasSampler | MarkovSampler:
+    """Members of an ensemble that have equal chains share a sampler."""
+    with jax.ensure_compile_time_eval():
+        return AliasSampler.of(chain.probabilities()) if chain.n_sites <= TABULATED_SITES else chain._markov_sampler()

@@ -10,8 +10,9 @@ import pandas as pd
 
 STORE = resources.files("rgkit") / "data"
 NUMERICAL_MODULES = (
-    "enumeration", "expfam", "field_laws", "field_sampler", "fields", "information", "ising", "kernels", "laws", "matching",
-    "networks", "objectives", "partition", "training", "transfer_operator",
+    "empirical", "ensemble", "ensemble_groups", "enumeration", "expfam", "field_laws", "field_sampler", "fields",
+    "information", "ising", "kernels", "laws", "layout", "matching", "members", "networks", "objectives", "partition",
+    "spin_samplers", "training", "transfer_operator",
 )  # fmt: skip
 
 
