@@ -13,6 +13,7 @@ from scipy.linalg import hadamard
 from scipy.special import rel_entr, xlogy
 
 from rgkit import _validation
+from rgkit.enumeration import Enumeration, sum_over_rows
 from rgkit.field_laws import FieldLaw
 from rgkit.fields import ScalarChain
 from rgkit.ising import spin_configurations
@@ -217,7 +218,7 @@ def pushforward(system, kernel: Kernel, *, n_samples: int | None = None, key=Non
             raise ValueError(
                 "fields have no enumeration: pass n_samples and key, such as n_samples=10**5, key=jax.random.key(0)."
             )
-        return _enumerate(system, kernel, n)
+        return _enumerate(system, kernel)
     if real:
         return _field_law(system, kernel, n_samples, key)
     if n > MAX_COUPLED_FEATURES:
@@ -243,20 +244,16 @@ def _draw_features(kernel, x, keys):
     return jax.lax.map(lambda row: kernel.sample(*row), (x, keys), batch_size=CHUNK_ROWS)
 
 
-def _enumerate(system, kernel, n) -> SpinLaw:
-    probabilities, law, noise = system.probabilities(), np.zeros(2**n), 0.0
+def _enumerate(system, kernel) -> SpinLaw:
+    weights, rows = system.probabilities(), Enumeration(system.n_sites, CHUNK_ROWS)
     with jax.enable_x64(True):
-        for start in range(0, len(probabilities), CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
-            chunk_law, chunk_noise = _push(kernel, spin_configurations(system.n_sites, rows), probabilities[rows])
-            law += np.asarray(chunk_law)
-            noise += float(chunk_noise)
-    return SpinLaw(law, noise)
+        law, noise = _push(kernel, rows, weights)
+    return SpinLaw(np.array(law), float(noise))
 
 
 @eqx.filter_jit
-def _push(kernel, x, weights):
-    return kernel.push(x, weights)
+def _push(kernel, rows, weights):
+    return sum_over_rows(kernel.push, rows, weights)
 
 
 def _estimate(kernel, samples, n) -> SpinLaw:
