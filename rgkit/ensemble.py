@@ -10,7 +10,7 @@ import optax
 import pandas as pd
 from tqdm import tqdm
 
-from rgkit import _validation, members
+from rgkit import _validation, members, training
 from rgkit.checkpoints import Checkpoint
 from rgkit.ensemble_groups import Group, Recipe
 from rgkit.layout import Layout, choose_layout, default_memory
@@ -64,6 +64,7 @@ def train_ensemble(
     system=members.chain,
     network=members.network,
     batch_size: int | None = None,
+    pool: int | None = None,
     optimizer: optax.GradientTransformation | None = None,
     restarts: int = 1,
     records: int = 1,
@@ -91,7 +92,8 @@ def train_ensemble(
         steps: optimiser steps per restart.
         system: a function of a row to the data, for other systems or columns.
         network: a function of a row and a key to an `FCNetwork`, for other channels or columns.
-        batch_size, optimizer, restarts: as in `rgkit.train`.
+        batch_size, pool, optimizer, restarts: as in `rgkit.train`. Each member has a pool of its own, which its restarts share;
+            with a pool members of different systems share a compiled program.
         records: rows of the history after the first (about).
         memory: bytes that one device may use for a step; by default 1 GiB on a CPU, half of what an accelerator has.
             All configurations of a chain are streamed in chunks of rows where one network would exceed it.
@@ -105,14 +107,13 @@ def train_ensemble(
     """
     key, steps = _validation.key("key", key), _validation.positive_integer("steps", steps)
     restarts, records = _validation.positive_integer("restarts", restarts), _validation.positive_integer("records", records)
-    if batch_size is not None:
-        batch_size = _validation.positive_integer("batch_size", batch_size)
+    batch_size, pool = training.check_sampling(batch_size, pool)
     memory = _validation.positive_integer("memory", default_memory() if memory is None else memory)
     table = members.table_of_members(grid)
     if system is members.chain and network is members.network:
         members.check_columns(table)
-    everyone = members.build(table, objective, system, network, key, restarts)
-    recipe = Recipe(steps, -(-steps // records), batch_size, optimizer, restarts, memory)
+    everyone = members.build(table, objective, system, network, key, restarts, pool is not None)
+    recipe = Recipe(steps, -(-steps // records), batch_size, pool, optimizer, restarts, memory)
     places = members.of_equal_shape(everyone)
     groups = [Group(recipe, [everyone[i] for i in place]) for place in places]
     layouts, store = _plan(groups, checkpoint, everyone)
@@ -132,7 +133,7 @@ def _plan(groups, checkpoint, everyone) -> tuple[list[Layout], Checkpoint | None
     configuration = {
         "members": members.digest(everyone), "programs": [group.fingerprint() for group in groups],
         "steps": recipe.steps, "records": recipe.chunk, "restarts": recipe.restarts, "batch_size": recipe.batch_size,
-        "device": jax.devices()[0].device_kind, "jax": jax.__version__,
+        "pool": recipe.pool, "device": jax.devices()[0].device_kind, "jax": jax.__version__,
     }  # fmt: skip
     store = Checkpoint(checkpoint, configuration, {"layouts": [dataclasses.astuple(layout) for layout in layouts]})
     return [Layout(*layout) for layout in store.notes["layouts"]], store

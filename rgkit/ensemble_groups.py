@@ -29,6 +29,7 @@ class Recipe:
     steps: int
     chunk: int
     batch_size: int | None
+    pool: int | None
     optimizer: optax.GradientTransformation | None
     restarts: int
     memory: int
@@ -138,8 +139,7 @@ class Group:
         self.static = static, source
         self.x, self.record_bytes = self._shared_rows()
         self.step_bytes = self._bytes(recipe.batch_size) if recipe.batch_size else self.record_bytes
-        data = self._data(members[0])
-        self.held_bytes = sum(leaf.nbytes for leaf in (data.weights, data.x) if leaf is not self.x)
+        self.held_bytes = self._held_bytes()
 
     def _start(self, run):
         member, restart = run
@@ -152,15 +152,22 @@ class Group:
         loss = functools.partial(training.batch_loss, self.objective)
         return step_bytes(loss, self.model, x, weights, jax.random.key(0))
 
+    def _held_bytes(self):
+        """Of the data that each run has for itself; restarts of a member repeat them."""
+        network, data = self.model[0], self._recorded(self.members[0])
+        pool = (self.recipe.pool or 0) * network.widths[0] * network.dtype.itemsize
+        return pool + sum(leaf.nbytes for leaf in (data.weights, data.x) if leaf is not self.x)
+
     def _shared_rows(self):
         """All configurations, streamed where there are many, or None where each run has its own; bytes of a gradient."""
         system, network = self.members[0].system, self.model[0]
         if not training.lists_all(system, network, self.recipe.batch_size):
             return None, self._bytes(training.REAL_EVALUATION_SAMPLES)
         rows = 2**system.n_sites
-        at_once = min(rows, max(1, self.recipe.memory * rows // self._bytes(rows)))
+        needed = self._bytes(rows)
+        at_once = min(rows, max(1, self.recipe.memory * rows // needed))
         if at_once == rows and system.n_sites <= training.EXACTLY_RECORDED_SITES:
-            return jnp.asarray(system.configurations()), self._bytes(rows)
+            return jnp.asarray(system.configurations()), needed
         at_once = 2 ** (min(at_once, ROWS_AT_ONCE).bit_length() - 1)
         return Enumeration(system.n_sites, at_once), self._bytes(at_once)
 
@@ -204,11 +211,11 @@ class Group:
     def _placed(self, program, runs):
         """On the devices: where the runs stand at the start, and their data; on the host, the data as `rgkit.train` has it."""
         starts, keys = zip(*map(self._start, runs), strict=True)
-        of_member = {id(member): self._data(member) for member, _ in runs}
-        data = [of_member[id(member)] for member, _ in runs]
-        sources = [eqx.filter(member.source, eqx.is_array) for member, _ in runs]
+        members = {id(member): member for member, _ in runs}
+        drawn = {name: self._data(member) for name, member in members.items()}
+        data = [drawn[id(member)] for member, _ in runs]
         given = (
-            _stack(sources) if self.recipe.batch_size else None,
+            _stack([eqx.filter(d.source, eqx.is_array) for d in data]) if self.recipe.batch_size else None,
             _stack([d.x for d in data]) if self.x is None else None,
             _stack([d.weights for d in data]),
         )
@@ -217,8 +224,11 @@ class Group:
         return _begin(program, arrays, keys), given, data
 
     def _data(self, member):
+        return self._recorded(member).pooled(self.recipe.pool)
+
+    def _recorded(self, member):
         if self.x is None:
-            return training.training_data(member.system, member.network, self.recipe.batch_size, member.data_key)
+            return training.recorded_data(member.system, member.network, self.recipe.batch_size, member.data_key)
         weights = jnp.asarray(member.system.probabilities(), member.network.dtype)
         return training.TrainingData(member.system, self.x, weights, self.recipe.batch_size, member.data_key)
 

@@ -17,7 +17,7 @@ from rgkit.fields import ScalarChain
 from rgkit.ising import IsingChain
 from rgkit.networks import FCNetwork, GaussianChannel, SpinChannel
 from rgkit.objectives import Objective
-from rgkit.training import check_channel, is_enumerable
+from rgkit.training import Pool, check_channel, is_enumerable, source_of
 
 POTENTIAL = ("r", "u", "w", "u8", "u10", "u12")
 SYSTEM_COLUMNS = ("K", "h", "n_sites", "periodic", *POTENTIAL)
@@ -58,9 +58,15 @@ def chain(row: dict) -> IsingChain | ScalarChain:
     """The system of a row: an Ising chain, or where it has ``r`` a chain of fields with the potential (r, u, w, ...)."""
     shape = {"n_sites": _entry(row, "n_sites"), "periodic": bool(row.get("periodic", True))}
     if "r" not in row:
-        return IsingChain(_entry(row, "K"), row.get("h", 0.0), **shape)
+        return _shared(IsingChain(_entry(row, "K"), row.get("h", 0.0), **shape))
     degree = max(i for i, name in enumerate(POTENTIAL) if name in row)
     return ScalarChain(tuple(row.get(name, 0.0) for name in POTENTIAL[: degree + 1]), _entry(row, "K"), **shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(chain):
+    """The same chain for all members that have an equal one: what it works out about itself is worked out once."""
+    return chain
 
 
 def network(row: dict, key) -> FCNetwork:
@@ -81,27 +87,30 @@ def _initializer(widths, channel, options) -> Callable:
 
 @functools.partial(jax.jit, static_argnames="restarts")
 def member_keys(key, seed, restarts: int):
-    """Keys of one member: for its network, for its data, and for each restart a start and a run, as `rgkit.train` splits them."""
-    network_key, data_key = jax.random.split(jax.random.fold_in(key, seed))
-    init_keys, run_keys = jax.vmap(jax.random.split, out_axes=1)(jax.random.split(data_key, restarts))
-    return network_key, data_key, init_keys, run_keys
+    """Keys of one member: for its start, for its training, and from this, as `rgkit.train` splits it, for data and restarts."""
+    network_key, train_key = jax.random.split(jax.random.fold_in(key, seed))
+    data_key, runs_key = jax.random.split(train_key)
+    init_keys, run_keys = jax.vmap(jax.random.split, out_axes=1)(jax.random.split(runs_key, restarts))
+    return network_key, train_key, data_key, init_keys, run_keys
 
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One member: its start, its data, what it is trained for, and its keys as `rgkit.train` splits them."""
+    """A member: its start, its data, whether it has a pool, what it is trained for, and its keys as `rgkit.train` splits them."""
 
     network: FCNetwork
     system: Any
     objective: Any
+    train_key: jax.Array
     data_key: jax.Array
     init_keys: jax.Array
     run_keys: jax.Array
+    pooled: bool
 
     @functools.cached_property
     def source(self):
-        """What draws its configurations: arrays where the system has a sampler."""
-        return getattr(self.system, "sampler", lambda: self.system)()
+        """What draws its batches. A pool is without its rows, which are drawn when the member's turn comes."""
+        return Pool(None) if self.pooled else source_of(self.system)
 
     @property
     def shape(self):
@@ -112,16 +121,16 @@ class Member:
 
     def arguments(self) -> dict:
         """What `rgkit.train` takes to train this member alone."""
-        return {"network": self.network, "system": self.system, "objective": self.objective, "key": self.data_key}
+        return {"network": self.network, "system": self.system, "objective": self.objective, "key": self.train_key}
 
 
-def build(table, objective, system, network, key, restarts: int) -> list[Member]:
+def build(table, objective, system, network, key, restarts: int, pooled: bool) -> list[Member]:
     """The members of a table; functions are called with a row as a dict."""
     build_objective = (lambda row: objective) if isinstance(objective, Objective) else objective
     members = []
     for row in table.to_dict("records"):
         network_key, *keys = member_keys(key, _validation.positive_integer("seed", row["seed"], 0), restarts)
-        members.append(Member(network(row, network_key), system(row), build_objective(row), *keys))
+        members.append(Member(network(row, network_key), system(row), build_objective(row), *keys, pooled))
         members[-1].network.n_features(members[-1].system.n_sites)
         check_channel(members[-1].network.channel, members[-1].objective)
     return members
@@ -140,7 +149,7 @@ def digest(members: list[Member]) -> str:
     sha = hashlib.sha256()
     for member in members:
         sha.update(repr(member.system).encode())
-        arrays = jax.tree.leaves(eqx.filter(member.network, eqx.is_array))
-        for array in [*arrays, *map(jax.random.key_data, (member.data_key, member.init_keys, member.run_keys))]:
+        arrays = jax.tree.leaves(eqx.filter((member.network, member.system), eqx.is_array))
+        for array in [*arrays, *map(jax.random.key_data, (member.train_key, member.data_key, member.init_keys, member.run_keys))]:
             sha.update(np.asarray(array).tobytes())
     return sha.hexdigest()

@@ -124,12 +124,13 @@ def train(
     steps, restarts = _validation.positive_integer("steps", steps), _validation.positive_integer("restarts", restarts)
     network.n_features(system.n_sites)
     check_channel(network.channel, objective)
-    data = training_data(system, network, batch_size, key, pool)
+    data_key, runs_key = jax.random.split(key)
+    data = training_data(system, network, batch_size, data_key, pool)
     chunk = -(-steps // _validation.positive_integer("records", records))
     run = functools.partial(_run, objective=objective, data=data, steps=steps, chunk=chunk)
     start, best = time.perf_counter(), None
     with tqdm(total=steps * restarts, disable=not progress, unit="step") as bar:
-        for restart, restart_key in enumerate(jax.random.split(key, restarts)):
+        for restart, restart_key in enumerate(jax.random.split(runs_key, restarts)):
             init_key, run_key = jax.random.split(restart_key)
             candidate = run(
                 network if restart == 0 else network.reinitialized(init_key),
@@ -174,14 +175,27 @@ class TrainingData:
     pool: Pool | None = None
 
     @property
+    def source(self):
+        """What draws the rows of a step."""
+        return self.pool or source_of(self.system)
+
+    @property
     def sampler(self):
         """What draws the rows of a step, and how many; None where every step uses all rows."""
-        source = self.pool or getattr(self.system, "sampler", lambda: self.system)()
-        return (source, self.batch_size) if self.batch_size else None
+        return (self.source, self.batch_size) if self.batch_size else None
 
     def sample(self, label: int, n_samples: int):
         """Configurations of a sample named by its label; the held-out one is 0."""
         return self.system.sample(jax.random.fold_in(self.key, label), n_samples)
+
+    def pooled(self, n_samples: int | None):
+        """The same with a pool of so many configurations; None for no pool."""
+        return dataclasses.replace(self, pool=Pool(jnp.asarray(self.sample(4, n_samples)))) if n_samples else self
+
+
+def source_of(system):
+    """What draws configurations inside a compiled step: a system's sampler where it has one, else the system."""
+    return getattr(system, "sampler", lambda: system)()
 
 
 def is_enumerable(system, network) -> bool:
@@ -195,20 +209,25 @@ def lists_all(system, network, batch_size) -> bool:
 
 
 def training_data(system, network, batch_size, key, pool=None):
-    """The data of a run: all configurations where they can be listed, else a held-out sample for records."""
-    data = _recorded(system, network, batch_size, key)
-    if pool is None:
-        return data
-    if batch_size is None:
-        raise ValueError("pool is what batches are drawn from: pass a batch_size too.")
-    count = _validation.positive_integer("pool", pool, batch_size)
-    return dataclasses.replace(data, pool=Pool(jnp.asarray(data.sample(4, count))))
+    """The data of a run, for records and for steps."""
+    batch_size, pool = check_sampling(batch_size, pool)
+    return recorded_data(system, network, batch_size, key).pooled(pool)
 
 
-def _recorded(system, network, batch_size, key):
+def check_sampling(batch_size, pool):
+    """Both as integers or None, or raise where they are not or do not go together."""
     if batch_size is not None:
         batch_size = _validation.positive_integer("batch_size", batch_size)
-    elif not is_enumerable(system, network):
+    if pool is None:
+        return batch_size, None
+    if batch_size is None:
+        raise ValueError("pool is what batches are drawn from: pass a batch_size too.")
+    return batch_size, _validation.positive_integer("pool", pool, batch_size)
+
+
+def recorded_data(system, network, batch_size, key):
+    """Data without a pool: all configurations where they can be listed, else a held-out sample for records."""
+    if batch_size is None and not is_enumerable(system, network):
         raise ValueError("batch_size must be an integer: fields and Gaussian channels have no enumeration, pass 1024 or so.")
     if lists_all(system, network, batch_size):
         weights = jnp.asarray(system.probabilities(), network.dtype)

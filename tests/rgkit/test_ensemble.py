@@ -159,6 +159,78 @@ def test_fields_train_through_a_gaussian_channel():
     np.testing.assert_allclose(result.table.loc[1, last.index].astype(float), last, rtol=1e-4, atol=1e-5)
 
 
+WELLS = [{"r": -2.0, "u": 0.5, "K": 0.5}, {"r": -2.0, "u": 0.0, "w": 0.2, "K": -0.5}, {"r": -2.0, "u": 0.5, "K": 0.5}]
+POOLED = {
+    "grid": [well | {"w": well.get("w", 0.0), "n_sites": 6, "n_features": 2, "width": 8} for well in WELLS],
+    "batch_size": 64,
+    "pool": 128,
+}
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_members_with_a_pool_are_what_train_makes_of_them(restarts):
+    options = {"batch_size": 64, "pool": 128, "restarts": restarts} | ONE_STEP
+    result = train_small(**POOLED | options)
+    for member in (0, 1):
+        alone = rg.train(**result.arguments(member), **options)
+        assert distance(result.network(member), alone.network) < 1e-5
+        last = alone.history.iloc[-1].drop("step").astype(float)
+        np.testing.assert_allclose(result.table.loc[member, last.index].astype(float), last, rtol=1e-4, atol=1e-5)
+    fresh = rg.train(**result.arguments(0), **options | {"pool": None})
+    assert distance(result.network(0), fresh.network) > 1e-4
+
+
+def test_restarts_share_a_pool():
+    grid = {"K": 0.5, "n_sites": 6, "n_features": 2, "width": 8}
+    options = {"batch_size": 64, "pool": 128, "steps": 2, "restarts": 2}
+    drawn = []
+
+    class Counted(rg.IsingChain):
+        def sample(self, key, n_samples):
+            drawn.append(n_samples)
+            return super().sample(key, n_samples)
+
+    train_small(grid=grid, system=lambda row: Counted(row["K"], n_sites=6), **options)
+    assert drawn == [128]
+
+
+def test_with_a_pool_different_systems_share_a_program():
+    assert [len(train_small(**POOLED | ONE_STEP | {"pool": pool}).networks) for pool in (128, None)] == [1, 2]
+
+
+def test_the_layout_counts_the_bytes_of_a_pool(monkeypatch):
+    held = []
+    monkeypatch.setattr("rgkit.ensemble.choose_layout", lambda *arguments: held.append(arguments[3]) or Layout(1, 1))
+    for pool in (64, 128):
+        train_small(grid=POOLED["grid"][:1], batch_size=64, pool=pool)
+    assert held[1] - held[0] == 64 * 6 * 4
+
+
+def test_a_checkpoint_begun_with_another_pool_is_refused(tmp_path):
+    options = {"batch_size": 8, "checkpoint": tmp_path}
+    begun = train_small(pool=64, **options)
+    pd.testing.assert_frame_equal(train_small(pool=64, **options).table, begun.table, check_exact=True)
+    with pytest.raises(ValueError, match="is of another configuration: pool, programs differ"):
+        train_small(pool=32, **options)
+    with pytest.raises(ValueError, match="is of another configuration: pool, programs differ"):
+        train_small(**options)
+
+
+def test_a_checkpoint_of_other_recorded_rows_is_refused(tmp_path):
+    grid = {"n_sites": 6, "n_features": 2, "width": 8, "r": 0.0}
+    rows = np.random.default_rng(0).normal(size=(2000, 6))
+    options = {"batch_size": 8, "pool": 64, "checkpoint": tmp_path}
+    train_small(grid=grid, system=lambda row: rg.EmpiricalSystem(rows), **options)
+    with pytest.raises(ValueError, match="is of another configuration: members differs"):
+        train_small(grid=grid, system=lambda row: rg.EmpiricalSystem(rows[::-1]), **options)
+
+
+def test_spins_train_on_a_pool():
+    options = {"batch_size": 64, "pool": 128} | ONE_STEP
+    result = train_small(**options)
+    assert distance(result.network(4), rg.train(**result.arguments(4), **options).network) < 1e-6
+
+
 def test_long_chains_train_on_samples():
     grid = {"K": [0.3, 0.6], "n_sites": 40, "n_features": 2, "width": 16}
     options = ONE_STEP | {"batch_size": 64}
@@ -226,6 +298,9 @@ def test_devices_are_reported():
         (SMALL, {"restarts": 0}, ValueError, "restarts must be at least 1"),
         (SMALL, {"memory": 0}, ValueError, "memory must be at least 1"),
         (SMALL, {"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        (SMALL, {"pool": 64}, ValueError, "pool is what batches are drawn from: pass a batch_size too"),
+        (SMALL, {"pool": 64, "batch_size": 128}, ValueError, "pool must be at least 128, got 64"),
+        (SMALL, {"pool": 64.0, "batch_size": 8}, TypeError, "pool must be an integer"),
         (SMALL, {"key": jax.random.PRNGKey(0)}, TypeError, "typed JAX key"),
     ],
 )
