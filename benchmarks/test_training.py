@@ -29,6 +29,12 @@ def _start(seed, widths=(12, 64, 4)):
     return rg.FCNetwork(widths, rg.SpinChannel(), key=jax.random.split(jax.random.fold_in(KEY, seed))[0])
 
 
+def _cost(rows, n_sites, width, n_features=4):
+    """Operations of the matrix products of a gradient, which has none for its input, and tanh evaluations."""
+    products = 2 * n_sites * width + 3 * width * n_features + 3 * 2**n_features
+    return {"flops": 2 * rows * products, "tanh": rows * width}
+
+
 def _stack(networks):
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(eqx.filter(network, eqx.is_array) for network in networks))
 
@@ -95,8 +101,7 @@ def test_sixty_four_networks(measure, bound, batches, implementation):
             MEMBERS,
         ),
     }[implementation]
-    rows = ROWS * count * STEPS
-    cost = bound(flops=3 * rows * 2 * (12 * 64 + 64 * 4 + 16), tanh=rows * 64)
+    cost = bound(**_cost(ROWS * count * STEPS, 12, 64))
     measure("64 networks 12-64-4, minibatch 256", implementation, run, rounds=3, units=count * STEPS, unit="network-step", **cost)
 
 
@@ -114,8 +119,7 @@ def test_all_configurations(measure, bound, implementation, width):
         "rgkit": lambda: rg.train(network, ring, rg.Infomax(), steps=steps, records=1, key=KEY).history,
         "PyTorch": lambda: peers_torch.train_eager(peers_torch.parameters(network), lambda step: x, weights, steps),
     }[implementation]
-    rows = 2**16 * steps
-    cost = bound(flops=3 * rows * 2 * (16 * width + width * 4 + 16), tanh=rows * width)
+    cost = bound(**_cost(2**16 * steps, 16, width))
     work = f"one network 16-{width}-4, all 65,536 configurations"
     measure(work, implementation, run, rounds=3, units=steps, unit="step", **cost)
 
