@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import pandas as pd
 
-CACHED_BYTES = 2**22
+CACHED_BYTES = 2**24
 HOST_MEMORY = 2**30
 BLOCK = 16
 
