@@ -9,7 +9,7 @@ import pandas as pd
 
 import rgkit as rg
 
-N, FEATURES, STEPS, SEEDS = 9, 3, 1000, range(8)
+N, FEATURES, STEPS, SEEDS, KEY = 9, 3, 1000, range(8), jax.random.key(0)
 RING = rg.IsingChain(0.7, n_sites=N)
 IN_FIELD = rg.IsingChain(0.3, 0.2, n_sites=N)
 STRONG = rg.IsingChain(2.0, n_sites=N)
@@ -37,7 +37,7 @@ class FreeReadout(rg.Objective):
     def init(self, network, key):
         return jnp.zeros((2 ** network.widths[-1], 2))
 
-    def loss(self, network, head, x, weights):
+    def loss(self, network, head, x, weights, key=None):
         conditional = jnp.exp(jax.vmap(network.log_probability)(x))
         labels = jax.nn.one_hot(jax.vmap(sign_label)(x), 2)
         return -jnp.sum(conditional.T @ (weights[:, None] * labels) * jax.nn.log_softmax(head))
@@ -97,46 +97,58 @@ def row(rule, seed, system, kernel, loss=np.nan):
     }  # fmt: skip
 
 
-def trained(rule, objective, system=RING, widths=(N, 64, FEATURES), restarts=1):
-    rows = []
-    for seed in SEEDS:
-        network_key, key = jax.random.split(jax.random.key(seed))
-        task = objective(seed) if callable(objective) else objective
-        network = rg.FCNetwork(widths, rg.SpinChannel(), key=network_key)
-        result = rg.train(network, system, task, steps=STEPS, restarts=restarts, records=10, key=key)
-        rows.append(row(rule, seed, system, result.network, result.history.loss.iloc[-1]))
-        if rule == "infomax on shuffled data":
-            rows.append(row("the same, on the ring", seed, RING, result.network))
-    return rows
+RANDOM_LABELS = [rg.Classification(random_label(seed)) for seed in SEEDS]
+RULES = {  # objective, system, hidden layers
+    "infomax": (rg.Infomax(), RING, 1),
+    "reconstruction": (rg.Reconstruction(), RING, 1),
+    "label": (rg.Classification(sign_label), RING, 1),
+    "label, free readout": (FreeReadout(), RING, 1),
+    "random labels": (RANDOM_LABELS, RING, 1),
+    "magnetization": (rg.Regression(standardized(jnp.sum)), RING, 1),
+    "energy": (rg.Regression(standardized(lambda x: -bond_sum(x))), RING, 1),
+    "infomax on shuffled data": (rg.Infomax(), ShuffledRing(0.7, n_sites=N), 1),
+    "linear layer": (rg.Infomax(), RING, 0),
+    "infomax in a field": (rg.Infomax(), IN_FIELD, 1),
+    "infomax at strong coupling": (rg.Infomax(), STRONG, 1),
+}
+BEST_OF_16 = ("infomax", "reconstruction", "linear layer", "infomax in a field")
+
+
+def objective(member):
+    chosen = RULES[member["rule"]][0]
+    return chosen[member["seed"]] if chosen is RANDOM_LABELS else chosen
+
+
+def trained(rules, restarts=1):
+    """The networks of all seeds, trained by these rules."""
+    shape = {"n_sites": N, "n_features": FEATURES, "width": 64}
+    grid = [{"rule": rule, "seed": seed, "depth": RULES[rule][2], **shape} for rule in rules for seed in SEEDS]
+    return rg.train_ensemble(
+        grid, objective, system=lambda member: RULES[member["rule"]][1], steps=STEPS, restarts=restarts, progress=True, key=KEY
+    )
+
+
+def rows(result, suffix=""):
+    """The lines of an ensemble; networks trained on shuffled data are judged on the ring, too."""
+    for i, member in result.table.iterrows():
+        yield row(member.rule + suffix, member.seed, RULES[member.rule][1], result.network(i), member.loss)
+        if member.rule == "infomax on shuffled data":
+            yield row("the same, on the ring", member.seed, RING, result.network(i))
 
 
 def controls():
-    linear, regression = (N, FEATURES), rg.Regression(standardized(jnp.sum))
-    runs = [
-        trained("infomax", rg.Infomax()),
-        trained("infomax, best of 16", rg.Infomax(), restarts=16),
-        trained("reconstruction", rg.Reconstruction()),
-        trained("reconstruction, best of 16", rg.Reconstruction(), restarts=16),
-        trained("label", rg.Classification(sign_label)),
-        trained("label, free readout", FreeReadout()),
-        trained("random labels", lambda seed: rg.Classification(random_label(seed))),
-        trained("magnetization", regression),
-        trained("energy", rg.Regression(standardized(lambda x: -bond_sum(x)))),
-        trained("infomax on shuffled data", rg.Infomax(), ShuffledRing(0.7, n_sites=N)),
-        trained("linear layer", rg.Infomax(), widths=linear),
-        trained("linear layer, best of 16", rg.Infomax(), widths=linear, restarts=16),
-        trained("infomax in a field", rg.Infomax(), IN_FIELD),
-        trained("infomax in a field, best of 16", rg.Infomax(), IN_FIELD, restarts=16),
-        trained("infomax at strong coupling", rg.Infomax(), STRONG),
-    ]
-    return [line for run in runs for line in run] + [line for seed in SEEDS for line in untrained(seed)] + fixed()
+    return [
+        *rows(trained(RULES)), *rows(trained(BEST_OF_16, restarts=16), ", best of 16"),
+        *(line for seed in SEEDS for line in untrained(seed)), *fixed(),
+    ]  # fmt: skip
 
 
 def untrained(seed):
-    key = jax.random.split(jax.random.key(seed))[0]
+    """The start of the trained network of this seed, the same with biases, and a random map."""
+    key = jax.random.split(jax.random.fold_in(KEY, seed))[0]
     for rule, bias in (("untrained, no biases", 0.0), ("untrained, biases of order 1", 1.0)):
         yield row(rule, seed, RING, rg.FCNetwork((N, 64, FEATURES), rg.SpinChannel(), key=key, bias_std=bias))
-    yield row("random map", seed, RING, rg.random_map(FEATURES, key))
+    yield row("random map", seed, RING, rg.random_map(FEATURES, jax.random.key(seed)))
 
 
 def fixed():

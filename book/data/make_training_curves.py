@@ -1,6 +1,5 @@
 """Distance to the uniform law along training, over couplings, numbers of features and seeds 0 to 7."""
 
-import itertools
 import time
 
 import jax
@@ -9,22 +8,18 @@ import pandas as pd
 
 import rgkit as rg
 
-N_SITES, HIDDEN, STEPS, RECORDS = 12, 64, 160, 8
+STEPS, RECORDS = 160, 8
 COUPLINGS = np.linspace(0.1, 2.0, 20).round(1)
-FEATURES = (2, 4, 6)
-SEEDS = range(8)
+GRID = {"n_features": (2, 4, 6), "K": COUPLINGS, "n_sites": 12, "width": 64, "seed": range(8)}
 
 
-def member(n: int, coupling: float, seed: int) -> dict:
+def curves() -> pd.DataFrame:
     """Divergence of the hard features in nats, in a column for each recorded step."""
-    system, key = rg.IsingChain(coupling, n_sites=N_SITES), jax.random.key(seed)
-    network = rg.FCNetwork((N_SITES, HIDDEN, n), rg.SpinChannel(), key=key)
-    history = rg.train(network, system, rg.Infomax(), steps=STEPS, records=RECORDS, key=key).history
-    steps = history.step.astype(int).astype(str)
-    return {"n": n, "K": coupling, "seed": seed, **dict(zip(steps, history.divergence.round(4)))}
+    result = rg.train_ensemble(GRID, rg.Infomax(), steps=STEPS, records=RECORDS, progress=True, key=jax.random.key(0))
+    history = result.history.rename(columns={"n_features": "n"})
+    return history.pivot(index=["n", "K", "seed"], columns="step", values="divergence").round(4).reset_index()
 
 
 if __name__ == "__main__":
     start = time.perf_counter()
-    table = pd.DataFrame([member(*point) for point in itertools.product(FEATURES, COUPLINGS, SEEDS)])
-    rg.sweeps.save("training_curves", table, __file__, time.perf_counter() - start)
+    rg.sweeps.save("training_curves", curves(), __file__, time.perf_counter() - start)
