@@ -12,7 +12,7 @@ from rgkit import _validation
 from rgkit.moment_algebra import moment_power, moment_product, weighted_moments
 from rgkit.spin_samplers import AliasSampler, MarkovSampler
 
-ENUMERABLE_SITES = 24
+ENUMERABLE_SITES, ENUMERABLE_ON_ACCELERATORS = 24, 28
 TABULATED_SITES = 12
 SPINS = np.array([1.0, -1.0])
 
@@ -246,11 +246,12 @@ class IsingChain:
         return 2 * self.log_largest_eigenvalue() - double.log_largest_eigenvalue()
 
     def _check_enumerable(self):
-        if self.n_sites > ENUMERABLE_SITES:
+        most = ENUMERABLE_SITES if jax.default_backend() == "cpu" else ENUMERABLE_ON_ACCELERATORS
+        if self.n_sites > most:
             gibibytes = 2.0 ** (self.n_sites - 30) * (self.n_sites + 8)
             raise ValueError(
                 f"n_sites = {self.n_sites} is too large to enumerate: its 2**{self.n_sites} configurations and "
-                f"probabilities take {gibibytes:.3g} GiB. Use at most {ENUMERABLE_SITES} sites, or samples: `.sample`, "
+                f"probabilities take {gibibytes:.3g} GiB. Use at most {most} sites, or samples: `.sample`, "
                 "or n_samples and key in `pushforward`, or batch_size in `train`."
             )
 

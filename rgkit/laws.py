@@ -192,9 +192,9 @@ class SpinLaw:
 def pushforward(system, kernel: Kernel, *, n_samples: int | None = None, key=None) -> SpinLaw | FieldLaw:
     r"""The law of the features, :math:`q(y) = \sum_x P(y|x)\, p(x)`; for spin features the noise :math:`H(y|x)` too.
 
-    For spins exact by enumeration in bounded memory for at most 24 sites: rows are streamed, sums are float64 whatever
-    ``jax_enable_x64`` says, and a network computes in the dtype of its parameters. Otherwise, and for fields always,
-    from samples.
+    For spins exact by enumeration in bounded memory for at most 24 sites (28 on an accelerator): rows are streamed, sums
+    are float64 whatever ``jax_enable_x64`` says, and a network computes in the dtype of its parameters. Otherwise, and for
+    fields always, from samples.
 
     Arguments:
         system: a `rgkit.IsingChain` or `rgkit.ScalarChain`.

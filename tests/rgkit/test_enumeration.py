@@ -86,3 +86,13 @@ def test_training_on_a_million_configurations_takes_the_memory_of_a_chunk():
     assert streamed == pytest.approx(at_once, abs=1e-5)
     network = rg.FCNetwork((20, 32, 2), rg.SpinChannel(), key=jax.random.key(0))
     assert streamed == pytest.approx(rg.pushforward(rg.IsingChain(0.5, n_sites=20), network).information(), abs=1e-5)
+
+
+def test_accelerators_enumerate_longer_chains(monkeypatch):
+    ring = rg.IsingChain(0.9, n_sites=25)
+    with pytest.raises(ValueError, match="n_sites = 25 is too large to enumerate.*at most 24 sites"):
+        ring.probabilities()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    law = rg.pushforward(ring, rg.decimation(5))
+    coarse = rg.IsingChain(np.arctanh(np.tanh(0.9) ** 5), n_sites=5)
+    np.testing.assert_allclose(law.probabilities, coarse.probabilities(), rtol=1e-10)
