@@ -223,7 +223,8 @@ def test_the_power_is_frozen_and_its_residual_reported(on_fields):
     for seed, result in enumerate(on_fields):
         residual, error = result.power["residual"], result.power["standard_error"]
         assert abs(residual) < 4 * 2**0.5 * error and 0.001 < error < 0.01
-        named = WELLS.sample(jax.random.fold_in(jax.random.key(seed), 2), 2**16)
+        data_key = jax.random.split(jax.random.key(seed))[0]
+        named = WELLS.sample(jax.random.fold_in(data_key, 2), 2**16)
         assert (np.asarray(result.network.batch(named), float) ** 2).mean() == pytest.approx(1.0, abs=1e-5)
         x = WELLS.sample(jax.random.key(7), 10)
         np.testing.assert_allclose(result.network.batch(x)[3], result.network(x[3]), atol=1e-5)
