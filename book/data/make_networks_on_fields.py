@@ -1,6 +1,7 @@
 """Infomax through a Gaussian channel on rings of fields, with controls, seeds 0 to 4."""
 
 import dataclasses
+import itertools
 import time
 
 import equinox as eqx
@@ -22,10 +23,18 @@ SYSTEMS = {
     "double well, N = 4": rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=4),
     "double well, N = 2": rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=2, periodic=False),
 }
-SHUFFLED = "double well"
+# the chain on which sites are shuffled and shapes varied
+VARIED = "double well"
 MANY_NEIGHBOURS = ("double well", "sextic", "double well, N = 2")
 SEEDS, WIDTH, STEPS, LINEAR_STEPS, BATCH, DRAWS, POOL = range(5), 64, 600, 200, 2**13, 128, 2**17
+# by the size of the batch: how many features, and the width of the hidden layer
+OTHER_SHAPES = {
+    BATCH: [(3, WIDTH), (4, WIDTH), (2, 4), (2, 16), (2, 256)],
+    512: [(2, WIDTH), (4, WIDTH)],
+    64: [(2, WIDTH), (4, WIDTH)],
+}
 ROWS, SAMPLED_ROWS, MANY_ROWS = 2**14, 2**16, 10**6
+TRAINING, MEASURING = jax.random.key(0), jax.random.key(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,28 +52,47 @@ class Shuffled:
         return jax.random.permutation(site_key, self.chain.sample(sample_key, n_samples), axis=1, independent=True)
 
 
-def start(system, seed, n=2, width=WIDTH):
-    hidden = (width,) if width else ()
-    return rg.FCNetwork((system.n_sites, *hidden, n), rg.GaussianChannel(), key=jax.random.key(seed))
+def cases(rule, systems=SYSTEMS, shapes=((2, WIDTH),)):
+    """A case for each system, number of features and width (0 for a linear layer), and seed."""
+    return [
+        {"system": name, "rule": rule, "seed": seed, "n": n, "width": width}
+        for name, (n, width), seed in itertools.product(systems, shapes, SEEDS)
+    ]
 
 
-def train(network, system, seed, steps=STEPS, batch=BATCH):
-    key, objective = jax.random.fold_in(jax.random.key(seed), 1), rg.Infomax(draws=min(DRAWS, batch))
-    return rg.train(network, system, objective, steps=steps, batch_size=batch, pool=POOL, records=1, key=key).network
+def data(case):
+    """The law that a case is trained on."""
+    return Shuffled(SYSTEMS[case["system"]]) if case["rule"] == "shuffled" else SYSTEMS[case["system"]]
 
 
-def sites(system, n=2):
-    """The network that passes on the first n sites."""
-    return eqx.tree_at(lambda network: network.weights[0], start(system, 0, n, None), jnp.eye(n, system.n_sites))
+def new_network(case, key):
+    hidden = (case["width"],) if case["width"] else ()
+    return rg.FCNetwork((SYSTEMS[case["system"]].n_sites, *hidden, case["n"]), rg.GaussianChannel(), key=key)
+
+
+def trained(cases, steps=STEPS, batch=BATCH):
+    """Every case, with its start and its trained network."""
+    result = rg.train_ensemble(
+        cases, rg.Infomax(draws=min(DRAWS, batch)), system=data, network=new_network,
+        steps=steps, batch_size=batch, pool=POOL, progress=True, key=TRAINING,
+    )  # fmt: skip
+    for i, case in enumerate(cases):
+        yield case | {"batch": batch}, result.arguments(i)["network"], result.network(i)
+
+
+def sites(system):
+    """The network that passes on the first two sites."""
+    start = rg.FCNetwork((system.n_sites, 2), rg.GaussianChannel(), key=TRAINING)
+    return eqx.tree_at(lambda network: network.weights[0], start, jnp.eye(2, system.n_sites))
 
 
 def measured(network, system, seed, neighbour_rows=None):
     """Bounds, characteristic parameters of the noisy features, and if asked their distance by nearest neighbours."""
-    draw = lambda label, rows: system.sample(jax.random.fold_in(jax.random.key(seed), label), rows)  # noqa: E731
-    network = network.normalized(draw(2, 2**18))
-    bounds = dataclasses.asdict(rg.information_bounds(network, draw(3, ROWS), jax.random.key(seed)))
-    flagged, law = bool(bounds.pop("flags")), features(network, draw(4, neighbour_rows or SAMPLED_ROWS), seed)
-    cumulants, n = law.cumulants().loc["pooled"], law.n_features
+    power_key, rows_key, bounds_key, law_key, noise_key = jax.random.split(jax.random.fold_in(MEASURING, seed), 5)
+    network = network.normalized(system.sample(power_key, 2**18))
+    bounds = dataclasses.asdict(rg.information_bounds(network, system.sample(rows_key, ROWS), bounds_key))
+    law = features(network, system.sample(law_key, neighbour_rows or SAMPLED_ROWS), noise_key)
+    flagged, cumulants, n = bool(bounds.pop("flags")), law.cumulants().loc["pooled"], law.n_features
     quantities = {
         "second_moment": law.second_moment()[:2],
         "distance": law.divergence()[:2] if neighbour_rows else (np.nan, np.nan),
@@ -77,45 +105,52 @@ def measured(network, system, seed, neighbour_rows=None):
     return {"n": n, "rows": ROWS, "flagged": flagged, "neighbour_rows": neighbour_rows} | bounds | errors
 
 
-def features(network, x, seed):
+def features(network, x, key):
     """The law of the noisy features."""
-    noise = network.channel.noise**0.5 * jax.random.normal(jax.random.key(1000 + seed), (len(x), network.widths[-1]))
+    noise = network.channel.noise**0.5 * jax.random.normal(key, (len(x), network.widths[-1]))
     return rg.FieldLaw(np.asarray(network.batch(x) + noise, float), network.channel.power + network.channel.noise)
 
 
-def two_features(name):
-    """Trained, controls and input, at two features."""
-    system, shuffled = SYSTEMS[name], Shuffled(SYSTEMS[name])
-    yield {"rule": "input", "seed": 0} | measured(sites(system), system, 0, SAMPLED_ROWS)
-    for seed in SEEDS:
-        about = {"rule": "trained", "seed": seed, "width": WIDTH, "batch": BATCH}
-        network = train(start(system, seed), system, seed)
-        many = name in MANY_NEIGHBOURS and not seed
-        yield about | measured(network, system, seed, MANY_ROWS if many else SAMPLED_ROWS)
-        yield about | {"rule": "untrained"} | measured(start(system, seed), system, seed)
-        linear = train(start(system, seed, width=0), system, seed, LINEAR_STEPS)
-        yield about | {"rule": "linear layer", "width": 0} | measured(linear, system, seed, SAMPLED_ROWS)
-        if name == SHUFFLED:
-            network = train(start(system, seed), shuffled, seed)
-            yield about | {"rule": "shuffled"} | measured(network, shuffled, seed)
-            yield about | {"rule": "shuffled, on the data"} | measured(network, system, seed)
+def neighbour_rows(case):
+    """Rows for the distance by nearest neighbours: more for one network on each of three chains."""
+    return MANY_ROWS if case["system"] in MANY_NEIGHBOURS and not case["seed"] else SAMPLED_ROWS
 
 
-def other_shapes(name):
-    """More features, other widths and other batches."""
-    system, shapes = SYSTEMS[name], [(3, WIDTH, BATCH), (4, WIDTH, BATCH), (2, 4, BATCH), (2, 16, BATCH), (2, 256, BATCH)]
-    shapes += [(n, WIDTH, batch) for n in (2, 4) for batch in (64, 512)]
-    for seed in SEEDS:
-        for n, width, batch in shapes:
-            about = {"rule": "trained", "seed": seed, "width": width, "batch": batch}
-            yield about | measured(train(start(system, seed, n, width), system, seed, batch=batch), system, seed)
+def inputs():
+    """Two bare fields of each chain."""
+    for name, system in SYSTEMS.items():
+        yield {"system": name, "rule": "input", "seed": 0} | measured(sites(system), system, 0, SAMPLED_ROWS)
 
 
-def table(name, rows):
-    return pd.DataFrame([{"system": name} | row for row in rows(name)])
+def networks():
+    """Networks on every chain, trained and at their start."""
+    for case, start, network in trained(cases("trained")):
+        system, seed = SYSTEMS[case["system"]], case["seed"]
+        yield case | measured(network, system, seed, neighbour_rows(case))
+        yield case | {"rule": "untrained"} | measured(start, system, seed)
+
+
+def linear_layers():
+    """Linear layers, trained."""
+    for case, _, network in trained(cases("linear layer", shapes=((2, 0),)), steps=LINEAR_STEPS):
+        yield case | measured(network, SYSTEMS[case["system"]], case["seed"], SAMPLED_ROWS)
+
+
+def shuffled():
+    """Networks trained on shuffled sites, measured there and on the chain itself."""
+    for case, _, network in trained(cases("shuffled", [VARIED])):
+        yield case | measured(network, data(case), case["seed"])
+        yield case | {"rule": "shuffled, on the data"} | measured(network, SYSTEMS[VARIED], case["seed"])
+
+
+def other_shapes():
+    """More features, other widths and smaller batches."""
+    for batch, shapes in OTHER_SHAPES.items():
+        for case, _, network in trained(cases("trained", [VARIED], shapes), batch=batch):
+            yield case | measured(network, SYSTEMS[VARIED], case["seed"])
 
 
 if __name__ == "__main__":
     begin = time.perf_counter()
-    parts = [table(name, two_features) for name in SYSTEMS] + [table("double well", other_shapes)]
-    rg.sweeps.save("networks_on_fields", pd.concat(parts, ignore_index=True), __file__, time.perf_counter() - begin)
+    table = pd.DataFrame(itertools.chain(inputs(), networks(), linear_layers(), shuffled(), other_shapes()))
+    rg.sweeps.save("networks_on_fields", table, __file__, time.perf_counter() - begin)
