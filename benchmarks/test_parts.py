@@ -25,13 +25,13 @@ def _array(letters, rows, sizes):
 def _repeated(function, first, *others):
     """``function`` again and again in one program, each time on an argument that depends on the result before."""
 
-    def again(_, carry):
-        first, result = carry
-        return first.at[(0,) * first.ndim].set(result[(0,) * result.ndim]), function(first, *others)
+    def again(_, first):
+        # the barrier keeps the compiler from working out one entry alone
+        result = jax.lax.optimization_barrier(function(first, *others))
+        return first.at[(0,) * first.ndim].set(result[(0,) * result.ndim])
 
-    compiled = jax.jit(lambda first, result: jax.lax.fori_loop(0, REPEATS, again, (first, result)))
-    result = function(first, *others)
-    return lambda: compiled(first, result)
+    compiled = jax.jit(lambda first: jax.lax.fori_loop(0, REPEATS, again, first))
+    return lambda: compiled(first)
 
 
 def _product(form, rows, sizes):
