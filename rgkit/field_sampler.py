@@ -56,7 +56,11 @@ class FieldSampler(eqx.Module):
         keys = jax.random.split(key, self.n_sites)
         start = jnp.interp(_uniform(keys[0], (rows,)), self.cumulative, self.quantiles)
         beyond = self._around_the_ring(start) if self.periodic else self.backward
-        step = lambda before, given: (self._next(before, start, *given),) * 2  # noqa: E731
+
+        def step(before, given):
+            here = self._next(before, start, *given)
+            return here, here
+
         before_end, inner = jax.lax.scan(step, start, (keys[1:-1], beyond))
         end = self._next(before_end, start, keys[-1], None)
         return jnp.concatenate([start[None], inner, end[None]]).T
