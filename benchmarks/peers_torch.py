@@ -42,7 +42,7 @@ def infomax_loss(parameters, x, weights):
 
 
 def optimizer(parameters, steps):
-    """Adam as in `rgkit.training.default_optimizer`, with its schedule."""
+    """Adam as in `rgkit.training.single.default_optimizer`, with its schedule."""
     adam = torch.optim.Adam(parameters, lr=1e-2, betas=(0.98, 0.999), eps=1e-8, fused=True)
     decay = steps // 5
     schedule = torch.optim.lr_scheduler.LambdaLR(

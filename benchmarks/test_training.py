@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import rgkit as rg
-from rgkit.training import default_optimizer
+from rgkit.training.single import default_optimizer
 
 MEMBERS, STEPS, ROWS = 64, 1000, 256  # steps as in the book's sweeps
 COMPARED_STEPS = 200

@@ -1,25 +1,25 @@
-from . import charts, sweeps
-from .bond_moving import migdal_kadanoff
-from .chain_decimation import ising_decimation, transfer_matrix_decimation
 from .comparison import correspondence
-from .empirical import EmpiricalSystem
-from .ensemble import EnsembleResult, train_ensemble
-from .expfam import Estimate, characteristic_parameters
-from .field_laws import FieldLaw, Measurement
-from .fields import ScalarChain
-from .hierarchy import hierarchical
-from .information import InformationBounds, information_bounds
-from .ising import IsingChain
-from .kernels import Kernel, TableMap, block_average, decimation, majority, random_map
-from .laws import SpinLaw, pushforward, walsh_hadamard
-from .layout import devices
-from .local_potential import lpa
-from .momentum_shell import one_loop
-from .networks import FCNetwork, GaussianChannel, SpinChannel
-from .objectives import Classification, Infomax, Objective, Reconstruction, Regression
-from .partition import critical_ratio, energy_levels, greedy_map, water_filling_divergence
-from .renormalization import FixedPoint, Renormalization
-from .training import TrainingDiverged, TrainingResult, train
+from .kernels.base import Kernel, TableMap, block_average, decimation, majority, random_map
+from .kernels.best_map import critical_ratio, energy_levels, greedy_map, water_filling_divergence
+from .kernels.network import FCNetwork, GaussianChannel, SpinChannel
+from .laws.channel_information import InformationBounds, information_bounds
+from .laws.fields import FieldLaw, Measurement
+from .laws.spins import SpinLaw, pushforward, walsh_hadamard
+from .parameters.characteristic import Estimate, characteristic_parameters
+from .presentation import charts, sweeps
+from .renormalizations.base import FixedPoint, Renormalization
+from .renormalizations.decimation import ising_decimation, transfer_matrix_decimation
+from .renormalizations.hierarchical import hierarchical
+from .renormalizations.local_potential import lpa
+from .renormalizations.migdal_kadanoff import migdal_kadanoff
+from .renormalizations.momentum_shell import one_loop
+from .systems.ising import IsingChain
+from .systems.recorded import EmpiricalSystem
+from .systems.scalar import ScalarChain
+from .training.ensemble.ensemble import EnsembleResult, train_ensemble
+from .training.ensemble.layout import devices
+from .training.objectives import Classification, Infomax, Objective, Reconstruction, Regression
+from .training.single import TrainingDiverged, TrainingResult, train
 
 __all__ = [
     "Classification",

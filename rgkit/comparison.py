@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 
 from rgkit import _validation
-from rgkit.expfam import characteristic_parameters
-from rgkit.field_laws import FieldLaw
-from rgkit.fields import ScalarChain
-from rgkit.ising import IsingChain
-from rgkit.kernels import BlockAverage, Decimation
-from rgkit.laws import SpinLaw, pushforward
-from rgkit.networks import GaussianChannel
-from rgkit.renormalization import RGMap
-from rgkit.training import TrainingResult
+from rgkit.kernels.base import BlockAverage, Decimation
+from rgkit.kernels.network import GaussianChannel
+from rgkit.laws.fields import FieldLaw
+from rgkit.laws.spins import SpinLaw, pushforward
+from rgkit.parameters.characteristic import characteristic_parameters
+from rgkit.renormalizations.base import RGMap
+from rgkit.systems.ising import IsingChain
+from rgkit.systems.scalar import ScalarChain
+from rgkit.training.single import TrainingResult
 
 SPIN_STEPS = 8
 FIELD_STEPS = 4

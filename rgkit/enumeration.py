@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from rgkit.spin_samplers import spins_of
+from rgkit.systems.spin_samplers import spins_of
 
 ROWS_AT_ONCE = 2**15
 

@@ -28,7 +28,7 @@ def checkout(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["rgkit/charts.py", "locks/book.txt"])
+@pytest.mark.parametrize("name", ["rgkit/presentation/charts.py", "locks/book.txt"])
 def test_a_change_of_the_package_or_the_lock_changes_the_key(checkout, name):
     before = execution.key(checkout)
     with (checkout / name).open("a") as file:

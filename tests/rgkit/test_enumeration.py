@@ -64,7 +64,8 @@ TRAINING = """
 import resource
 import jax
 import rgkit as rg
-from rgkit import enumeration, training
+from rgkit import enumeration
+from rgkit.training import single as training
 training.Enumeration = lambda n_sites: enumeration.Enumeration(n_sites, {rows_at_once})
 network = rg.FCNetwork((20, 32, 2), rg.SpinChannel(), key=jax.random.key(0))
 result = rg.train(network, rg.IsingChain(0.5, n_sites=20), rg.Infomax(), steps=1, records=1, key=jax.random.key(0))

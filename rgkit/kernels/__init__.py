@@ -1,0 +1,1 @@
+"""What forgets: conditional laws of features given a configuration."""

@@ -1,0 +1,1 @@
+"""What is left: the law of the features."""

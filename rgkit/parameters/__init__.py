@@ -1,0 +1,1 @@
+"""Coordinates of what is left: characteristic (natural) parameters."""

@@ -1,0 +1,1 @@
+"""Renormalization maps and flows, one derivation a file."""

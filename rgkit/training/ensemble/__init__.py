@@ -1,0 +1,1 @@
+"""Training every member of a grid in one call."""
