@@ -24,7 +24,9 @@ LIBRARIES = ("jax", "jaxlib", "numpy", "optax", "equinox", "torch")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--store", action="store_true", help="write the table that the page on speed shows")
+    parser.addoption(
+        "--store", action="store_true", help="write the table that the page on speed shows"
+    )
 
 
 @pytest.fixture
@@ -32,9 +34,19 @@ def measure(benchmark):
     """Time a function in rounds after a warm-up and keep the median; returns it in seconds."""
 
     def run(work, implementation, function, *, rounds=5, **about):
-        benchmark.pedantic(lambda: jax.block_until_ready(function()), warmup_rounds=1, rounds=rounds)
+        benchmark.pedantic(
+            lambda: jax.block_until_ready(function()), warmup_rounds=1, rounds=rounds
+        )
         stats = benchmark.stats.stats
-        ROWS.append({"work": work, "implementation": implementation, "seconds": stats.median, "spread": stats.iqr, **about})
+        ROWS.append(
+            {
+                "work": work,
+                "implementation": implementation,
+                "seconds": stats.median,
+                "spread": stats.iqr,
+                **about,
+            }
+        )
         return stats.median
 
     return run
@@ -58,7 +70,10 @@ def ceilings():
         "copy": _rate(lambda a: a + 1, line, 8 * length),
         "tanh": _rate(jnp.tanh, line, length),
     }
-    ROWS.extend({"work": "ceiling", "implementation": name, "seconds": 1 / rate, "rate": rate} for name, rate in rates.items())
+    ROWS.extend(
+        {"work": "ceiling", "implementation": name, "seconds": 1 / rate, "rate": rate}
+        for name, rate in rates.items()
+    )
     return rates
 
 
@@ -67,7 +82,11 @@ def bound(ceilings):
     """Seconds below which no program of this machine can be, by the ceiling that binds, and its name."""
 
     def least(flops=0.0, traffic=0.0, tanh=0.0):
-        seconds = {"matmul": flops / ceilings["matmul"], "copy": traffic / ceilings["copy"], "tanh": tanh / ceilings["tanh"]}
+        seconds = {
+            "matmul": flops / ceilings["matmul"],
+            "copy": traffic / ceilings["copy"],
+            "tanh": tanh / ceilings["tanh"],
+        }
         name = max(seconds, key=seconds.get)
         return {"ceiling": name, "ceiling_seconds": seconds[name]}
 
@@ -76,7 +95,11 @@ def bound(ceilings):
 
 def _processor():
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    names = [
+        line.partition(":")[2].strip()
+        for line in text.splitlines()
+        if line.startswith("model name")
+    ]
     return names[0] if names else platform.processor()
 
 

@@ -25,7 +25,9 @@ def pushforward(probabilities, weights, biases, rows=2**13):
             x = np.tanh(x @ weight.T + bias)
         up = 1 / (1 + np.exp(-2 * (x @ weights[-1].T + biases[-1])))
         half = (up.shape[1] + 1) // 2
-        weighted = probabilities[start : start + rows, None].astype(np.float32) * _outcomes(up[:, :half])
+        weighted = probabilities[start : start + rows, None].astype(np.float32) * _outcomes(
+            up[:, :half]
+        )
         law = law + (_outcomes(up[:, half:]).T @ weighted).reshape(-1).astype(float)
     return law
 

@@ -12,7 +12,9 @@ import torch
 def parameters(network):
     """Weights and biases of an `rgkit.FCNetwork` (or a stack of them) as a flat list of tensors."""
     return [
-        torch.tensor(array.__array__()).clone() for pair in zip(network.weights, network.biases, strict=True) for array in pair
+        torch.tensor(array.__array__()).clone()
+        for pair in zip(network.weights, network.biases, strict=True)
+        for array in pair
     ]
 
 

@@ -17,10 +17,22 @@ def test_gradient_of_a_large_batch(measure, bound):
     chain = rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=8)
     network = rg.FCNetwork((8, 64, FEATURES), rg.GaussianChannel(), key=jax.random.key(0))
     x, weights = chain.sample(jax.random.key(1), ROWS), jnp.full(ROWS, 1 / ROWS)
-    slope = jax.jit(jax.grad(lambda bias: rg.Infomax().loss(_shifted(network, bias), None, x, weights, jax.random.key(2))))
+    slope = jax.jit(
+        jax.grad(
+            lambda bias: rg.Infomax().loss(
+                _shifted(network, bias), None, x, weights, jax.random.key(2)
+            )
+        )
+    )
     # distances by one product, and an exponential each, forward and backward
     cost = bound(flops=3 * 2 * ROWS**2 * FEATURES, tanh=2 * ROWS**2)
-    measure("Gaussian infomax, batch 65,536", "rgkit", lambda: slope(network.biases[0]), rounds=3, **cost)
+    measure(
+        "Gaussian infomax, batch 65,536",
+        "rgkit",
+        lambda: slope(network.biases[0]),
+        rounds=3,
+        **cost,
+    )
 
 
 def _shifted(network, bias):
@@ -35,6 +47,10 @@ def test_peak_memory_of_a_large_batch():
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     """)
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=__file__.rpartition("/")[0]
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=__file__.rpartition("/")[0],
     )
     assert int(done.stdout.split()[-1]) * 1024 < 2e9

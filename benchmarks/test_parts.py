@@ -8,7 +8,11 @@ from rgkit.enumeration import ROWS_AT_ONCE
 
 REPEATS = 16
 TRAINING = {"rows": 2**16, "sizes": {"i": 16, "h": 256, "o": 4}, "chunks": 1}
-ENUMERATION = {"rows": ROWS_AT_ONCE, "sizes": {"i": 24, "h": 64, "g": 64, "o": 8}, "chunks": 2**24 // ROWS_AT_ONCE}
+ENUMERATION = {
+    "rows": ROWS_AT_ONCE,
+    "sizes": {"i": 24, "h": 64, "g": 64, "o": 8},
+    "chunks": 2**24 // ROWS_AT_ONCE,
+}
 # as in rgkit.networks: forward, and for training backward
 PARTS = {
     "one network 16-256-4, all 65,536 configurations": (
@@ -36,7 +40,9 @@ def _repeated(function, first, *others):
 
 def _product(form, rows, sizes):
     left, right = form.split("->")[0].split(",")
-    return _repeated(lambda a, b: jnp.einsum(form, a, b), _array(left, rows, sizes), _array(right, rows, sizes))
+    return _repeated(
+        lambda a, b: jnp.einsum(form, a, b), _array(left, rows, sizes), _array(right, rows, sizes)
+    )
 
 
 @pytest.mark.parametrize("part", ["products", "tanh"])
@@ -49,4 +55,11 @@ def test_parts(measure, work, part):
         "tanh": [_repeated(jnp.tanh, _array(letters, rows, sizes)) for letters in hidden],
     }[part]
     units = REPEATS / shapes["chunks"]
-    measure(f"{work}: {part} alone", "rgkit", lambda: [run() for run in runs], rounds=7, units=units, unit="step")
+    measure(
+        f"{work}: {part} alone",
+        "rgkit",
+        lambda: [run() for run in runs],
+        rounds=7,
+        units=units,
+        unit="step",
+    )

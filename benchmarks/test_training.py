@@ -22,12 +22,20 @@ KEY = jax.random.key(0)
 
 
 def _ensemble(members=MEMBERS, steps=STEPS):
-    grid = {"K": RING.coupling, "n_sites": RING.n_sites, "n_features": 4, "width": 64, "seed": list(range(members))}
+    grid = {
+        "K": RING.coupling,
+        "n_sites": RING.n_sites,
+        "n_features": 4,
+        "width": 64,
+        "seed": list(range(members)),
+    }
     return rg.train_ensemble(grid, rg.Infomax(), steps=steps, batch_size=ROWS, key=KEY)
 
 
 def _start(seed, widths=(12, 64, 4)):
-    return rg.FCNetwork(widths, rg.SpinChannel(), key=jax.random.split(jax.random.fold_in(KEY, seed))[0])
+    return rg.FCNetwork(
+        widths, rg.SpinChannel(), key=jax.random.split(jax.random.fold_in(KEY, seed))[0]
+    )
 
 
 def _cost(rows, n_sites, width, n_features=4):
@@ -37,7 +45,10 @@ def _cost(rows, n_sites, width, n_features=4):
 
 
 def _stack(networks):
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(eqx.filter(network, eqx.is_array) for network in networks))
+    return jax.tree.map(
+        lambda *leaves: jnp.stack(leaves),
+        *(eqx.filter(network, eqx.is_array) for network in networks),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +61,9 @@ def batches():
 @eqx.filter_jit
 def _step(network, state, x, optimizer):
     weights = jnp.full(len(x), 1 / len(x))
-    loss, slope = eqx.filter_value_and_grad(lambda n: rg.Infomax().loss(n, None, x, weights))(network)
+    loss, slope = eqx.filter_value_and_grad(lambda n: rg.Infomax().loss(n, None, x, weights))(
+        network
+    )
     updates, state = optimizer.update(slope, state)
     return eqx.apply_updates(network, updates), state, loss
 
@@ -69,9 +82,13 @@ def test_the_peers_train_the_same(batches):
     steps, batches = COMPARED_STEPS, batches[:COMPARED_STEPS]
     ours = _loop(_start(0), batches, default_optimizer(steps))
     x, weights = torch.tensor(batches), torch.full((ROWS,), 1 / ROWS)
-    eager = peers_torch.train_eager(peers_torch.parameters(_start(0)), lambda step: x[step], weights, steps)
+    eager = peers_torch.train_eager(
+        peers_torch.parameters(_start(0)), lambda step: x[step], weights, steps
+    )
     stack = _stack([_start(0), _start(1)])
-    stacked = peers_torch.train_stacked(peers_torch.parameters(stack), lambda step: x[step].expand(2, ROWS, -1), weights, steps)
+    stacked = peers_torch.train_stacked(
+        peers_torch.parameters(stack), lambda step: x[step].expand(2, ROWS, -1), weights, steps
+    )
     assert abs(eager[0] - ours[0]) < 1e-5
     # rounding grows along a run; the losses at its end agree to a few parts in a thousand
     assert abs(eager[-1] - ours[-1]) < 0.02 and abs(stacked[0].item() - ours[-1]) < 0.02
@@ -88,7 +105,9 @@ def test_sixty_four_networks(measure, bound, batches, implementation):
 
     def eager():
         for network in networks[:share]:
-            peers_torch.train_eager(peers_torch.parameters(network), lambda step: x[step], weights, STEPS)
+            peers_torch.train_eager(
+                peers_torch.parameters(network), lambda step: x[step], weights, STEPS
+            )
 
     def loop():
         for network in networks[:share]:
@@ -99,12 +118,22 @@ def test_sixty_four_networks(measure, bound, batches, implementation):
         "JAX loop": (loop, share),
         "PyTorch": (eager, share),
         "torch.func": (
-            lambda: peers_torch.train_stacked(stack, lambda step: x[step].expand(MEMBERS, ROWS, -1), weights, STEPS),
+            lambda: peers_torch.train_stacked(
+                stack, lambda step: x[step].expand(MEMBERS, ROWS, -1), weights, STEPS
+            ),
             MEMBERS,
         ),
     }[implementation]
     cost = bound(**_cost(ROWS * count * STEPS, 12, 64))
-    measure("64 networks 12-64-4, minibatch 256", implementation, run, rounds=3, units=count * STEPS, unit="network-step", **cost)
+    measure(
+        "64 networks 12-64-4, minibatch 256",
+        implementation,
+        run,
+        rounds=3,
+        units=count * STEPS,
+        unit="network-step",
+        **cost,
+    )
 
 
 @pytest.mark.parametrize("width", [64, 256])
@@ -113,13 +142,21 @@ def test_all_configurations(measure, bound, implementation, width):
     steps, ring, network = 20, rg.IsingChain(1.0, n_sites=16), _start(0, (16, width, 4))
     x = torch.tensor(ring.configurations().astype(np.float32))
     weights = torch.tensor(ring.probabilities().astype(np.float32))
-    ours = rg.train(network, ring, rg.Infomax(), steps=steps, records=1, key=KEY).history.loss.iloc[-1]
-    theirs = peers_torch.train_eager(peers_torch.parameters(network), lambda step: x, weights, steps + 1)[-1]
+    ours = rg.train(network, ring, rg.Infomax(), steps=steps, records=1, key=KEY).history.loss.iloc[
+        -1
+    ]
+    theirs = peers_torch.train_eager(
+        peers_torch.parameters(network), lambda step: x, weights, steps + 1
+    )[-1]
     assert abs(ours - theirs) < 0.05
 
     run = {
-        "rgkit": lambda: rg.train(network, ring, rg.Infomax(), steps=steps, records=1, key=KEY).history,
-        "PyTorch": lambda: peers_torch.train_eager(peers_torch.parameters(network), lambda step: x, weights, steps),
+        "rgkit": lambda: (
+            rg.train(network, ring, rg.Infomax(), steps=steps, records=1, key=KEY).history
+        ),
+        "PyTorch": lambda: peers_torch.train_eager(
+            peers_torch.parameters(network), lambda step: x, weights, steps
+        ),
     }[implementation]
     cost = bound(**_cost(2**16 * steps, 16, width))
     work = f"one network 16-{width}-4, all 65,536 configurations"

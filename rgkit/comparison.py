@@ -67,7 +67,11 @@ def correspondence(
         )
     n = result.network.widths[-1]
     # a zero field is left out, so that maps of K alone serve too; another field is refused by them
-    start = {name: value for name, value in result.system.parameters.items() if value or name in renormalization.names}
+    start = {
+        name: value
+        for name, value in result.system.parameters.items()
+        if value or name in renormalization.names
+    }
     flow = renormalization.flow(start, _steps(n_steps, SPIN_STEPS))
     renormalized = [_renormalized_row(row, n) for row in flow.to_dict("records")]
     training = result.history.assign(flow="training", ratio=result.system.n_sites / n)
@@ -93,19 +97,45 @@ def _renormalized_row(row: dict, n: int) -> dict:
 
 def _fields(result, kernel, n_steps, n_samples, key) -> pd.DataFrame:
     if not isinstance(kernel, Decimation | BlockAverage):
-        raise TypeError(f"renormalization must be a kernel for fields, got {kernel!r}: pass rgkit.block_average(2).")
+        raise TypeError(
+            f"renormalization must be a kernel for fields, got {kernel!r}: pass rgkit.block_average(2)."
+        )
     if not isinstance(result.network.channel, GaussianChannel):
-        raise TypeError("result must have a rgkit.GaussianChannel: features that are spins do not compare with fields.")
+        raise TypeError(
+            "result must have a rgkit.GaussianChannel: features that are spins do not compare with fields."
+        )
     if n_samples is None or key is None:
-        raise ValueError("fields have no enumeration: pass n_samples and key, such as n_samples=10**5, key=jax.random.key(0).")
-    system, family = result.system, dataclasses.replace(result.system, n_sites=result.network.widths[-1], periodic=True)
-    rows = [_renormalized_field_row(family, kernel, k, n_samples, key) for k in range(_steps(n_steps, FIELD_STEPS) + 1)]
+        raise ValueError(
+            "fields have no enumeration: pass n_samples and key, such as n_samples=10**5, key=jax.random.key(0)."
+        )
+    system, family = (
+        result.system,
+        dataclasses.replace(result.system, n_sites=result.network.widths[-1], periodic=True),
+    )
+    rows = [
+        _renormalized_field_row(family, kernel, k, n_samples, key)
+        for k in range(_steps(n_steps, FIELD_STEPS) + 1)
+    ]
     for record, law in zip(result.history.to_dict("records"), result.laws, strict=True):
-        row = _field_row(law, family, None, NETWORK_REFERENCE) | {"flow": "training", "step": record["step"]}
+        row = _field_row(law, family, None, NETWORK_REFERENCE) | {
+            "flow": "training",
+            "step": record["step"],
+        }
         gap = {name: record[name] / family.n_sites for name in ("gap", "gap_error")}
         rows.append(row | gap | {"ratio": system.n_sites / family.n_sites})
-    first = ["flow", "step", "ratio", "reference", "gap", "gap_error", "divergence", "divergence_error"]
-    return pd.DataFrame(rows)[first + [column for name in family.parameters for column in (name, f"{name}_error")]]
+    first = [
+        "flow",
+        "step",
+        "ratio",
+        "reference",
+        "gap",
+        "gap_error",
+        "divergence",
+        "divergence_error",
+    ]
+    return pd.DataFrame(rows)[
+        first + [column for name in family.parameters for column in (name, f"{name}_error")]
+    ]
 
 
 def _renormalized_field_row(family, kernel, k, n_samples, key) -> dict:
@@ -128,11 +158,19 @@ def _with_reference(law, family, kernel):
     if isinstance(kernel, BlockAverage):
         law = FieldLaw(law.samples, family.susceptibility())
         return law, family, None, "white noise of variance susceptibility"
-    return law, family, lambda rows: np.log(family.density(rows)).sum(-1), "product of single-site laws"
+    return (
+        law,
+        family,
+        lambda rows: np.log(family.density(rows)).sum(-1),
+        "product of single-site laws",
+    )
 
 
 def _field_row(law, family, reference, name) -> dict:
-    divergence, estimate = law.divergence(reference), characteristic_parameters(law, family, method="score")
+    divergence, estimate = (
+        law.divergence(reference),
+        characteristic_parameters(law, family, method="score"),
+    )
     errors = {f"{parameter}_error": error for parameter, error in estimate.standard_errors.items()}
     per_feature = {
         "divergence": divergence.value / law.n_features,

@@ -58,4 +58,6 @@ def sum_over_rows(function, x, weights):
 
     parts = jnp.arange(0, len(weights), rows, dtype=jnp.uint32), weights.reshape(-1, rows)
     shapes = jax.eval_shape(chunk, parts[0][0], parts[1][0])
-    return jax.lax.scan(add, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), parts)[0]
+    return jax.lax.scan(
+        add, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), parts
+    )[0]

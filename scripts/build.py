@@ -18,21 +18,33 @@ def inputs():
     for name in INPUTS:
         path = ROOT / name
         found = path.rglob("*") if path.is_dir() else [path]
-        yield from sorted(file for file in found if file.is_file() and "__pycache__" not in file.parts)
+        yield from sorted(
+            file for file in found if file.is_file() and "__pycache__" not in file.parts
+        )
 
 
 def fingerprint():
     """Return the hash of all inputs, and of the Python that runs them."""
     digest = hashlib.sha256(sys.version.encode())
     for file in inputs():
-        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+        digest.update(
+            file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0"
+        )
     return digest.hexdigest()
 
 
 def build():
     """Build from all pages, since an incremental build can hide a warning; executed chapters come from the cache."""
     shutil.rmtree(HTML, ignore_errors=True)
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--all", "-W", "-n", "--keep-going"]
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        ".",
+        "--all",
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
     return subprocess.run(command, cwd=ROOT).returncode
 
 
@@ -44,7 +56,9 @@ def main():
         if build():
             sys.exit("The book was not built: the first error or warning above says why.")
         STAMP.write_text(key)
-    print(f"The book is ready after {time.monotonic() - start:.0f} s. Open {HTML / 'index.html'} or run: make serve")
+    print(
+        f"The book is ready after {time.monotonic() - start:.0f} s. Open {HTML / 'index.html'} or run: make serve"
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ def require_python():
     version = sys.version_info[:2]
     if not OLDEST <= version <= NEWEST:
         found = ".".join(map(str, version))
-        sys.exit(f"Python 3.11, 3.12 or 3.13 is needed and this is {found}: set PYTHON, as in make PYTHON=python3.12.")
+        sys.exit(
+            f"Python 3.11, 3.12 or 3.13 is needed and this is {found}: set PYTHON, as in make PYTHON=python3.12."
+        )
 
 
 def run(*command, **environment):
@@ -32,12 +34,24 @@ def run(*command, **environment):
 
 def create():
     """Create the virtual environment with uv in it."""
-    if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True).returncode:
+    if subprocess.run(
+        [sys.executable, "-c", "import ensurepip, venv"], capture_output=True
+    ).returncode:
         sys.exit("Python's venv module is missing: install your system's python3-venv package.")
     run(sys.executable, "-m", "venv", "--clear", VENV)
     # a personal pip configuration may redirect or forbid what the hashes already guard
     settings = {"PIP_CONFIG_FILE": os.environ.get("PIP_CONFIG_FILE", os.devnull), "PIP_USER": "0"}
-    run(PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "locks/uv.txt", **settings)
+    run(
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "-r",
+        "locks/uv.txt",
+        **settings,
+    )
 
 
 def install(lock):
@@ -53,13 +67,18 @@ def peer():
     """Return the requirement of PyTorch as pyproject.toml states it."""
     import tomllib
 
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     return next(name for name in extras["bench"] if name.startswith("torch"))
 
 
 def usable():
     """Say whether the environment is there and runs."""
-    return PYTHON.exists() and not subprocess.run([PYTHON, "-c", "import uv"], capture_output=True).returncode
+    return (
+        PYTHON.exists()
+        and not subprocess.run([PYTHON, "-c", "import uv"], capture_output=True).returncode
+    )
 
 
 def fingerprint(lock):
@@ -84,9 +103,19 @@ def browser():
     if any(map(shutil.which, BROWSERS)):
         return
     if os.geteuid() or not shutil.which("apt-get"):
-        sys.exit("The tests need a browser: install Chromium or Google Chrome so that its command is on the PATH.")
+        sys.exit(
+            "The tests need a browser: install Chromium or Google Chrome so that its command is on the PATH."
+        )
     run("apt-get", "update", "-qq")
-    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", DEBIAN_FRONTEND="noninteractive")
+    run(
+        "apt-get",
+        "install",
+        "-y",
+        "-qq",
+        "--no-install-recommends",
+        "chromium",
+        DEBIAN_FRONTEND="noninteractive",
+    )
 
 
 if __name__ == "__main__":

@@ -26,17 +26,31 @@ def offer(notebook):
 
 def free(path):
     """Return a name beside ``path`` that nothing has."""
-    names = (path.with_name(f"{path.stem}-mine-{number}{path.suffix}") for number in range(1, 10_000))
+    names = (
+        path.with_name(f"{path.stem}-mine-{number}{path.suffix}") for number in range(1, 10_000)
+    )
     return next(name for name in names if not name.exists())
 
 
 def main():
     for notebook in sorted(BUILT.rglob("*.ipynb")):
         offer(notebook)
-    silent = ("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")
+    silent = (
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    )
     # a container often has no other user; the server listens on this machine alone and asks for its token
     root = () if os.geteuid() else ("--allow-root",)
-    command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", FOLDER / "book", *silent, *root]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--notebook-dir",
+        FOLDER / "book",
+        *silent,
+        *root,
+    ]
     sys.exit(subprocess.run(command).returncode)
 
 

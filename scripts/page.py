@@ -12,7 +12,9 @@ def contents(page):
     """Return a table of contents with the page and what it cites, as far as it is written."""
     others = [name for name in REFERENCE if (ROOT / f"{name}.md").exists() and name != page]
     listed = "".join(f"      - file: {name}\n" for name in others)
-    return f"format: jb-book\nroot: {page}\n" + (f"parts:\n  - chapters:\n{listed}" if others else "")
+    return f"format: jb-book\nroot: {page}\n" + (
+        f"parts:\n  - chapters:\n{listed}" if others else ""
+    )
 
 
 def main(page):
@@ -21,7 +23,15 @@ def main(page):
     folder.mkdir(parents=True, exist_ok=True)
     toc = folder / "_toc.yml"
     toc.write_text(contents(page))
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--toc", toc, "--path-output", folder]
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        ROOT,
+        "--toc",
+        toc,
+        "--path-output",
+        folder,
+    ]
     status = subprocess.run(command, cwd=ROOT).returncode
     print(f"{folder}/_build/html/{page}.html")
     return status

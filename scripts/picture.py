@@ -8,7 +8,9 @@ import vl_convert
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "_build" / "html" / "book" / "index.html"
-CHART = re.compile(r'<div class="vl-chart"><script type="application/json">(.*?)</script>', re.DOTALL)
+CHART = re.compile(
+    r'<div class="vl-chart"><script type="application/json">(.*?)</script>', re.DOTALL
+)
 INKS = {"light": "#1f2328", "dark": "#e6edf3"}
 
 

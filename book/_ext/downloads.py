@@ -42,7 +42,13 @@ def references(app, pagename, doctree):
     for node in doctree.findall(nodes.reference):
         target = node.get("refid") or node.get("refuri", "").rpartition("#")[2]
         texts[target] = " ".join(node.astext().split())
-    return References(_by_label(app.env, texts), _numbers(app.env), _equations(doctree), _cited(app), _glued(app, pagename))
+    return References(
+        _by_label(app.env, texts),
+        _numbers(app.env),
+        _equations(doctree),
+        _cited(app),
+        _glued(app, pagename),
+    )
 
 
 def _by_label(env, texts):
@@ -60,19 +66,31 @@ def _by_label(env, texts):
 
 def _numbers(env):
     """Return the numbers of theorems, exercises and figures by label."""
-    proved = {label: (item["docname"], item["countertype"]) for label, item in getattr(env, "proof_list", {}).items()}
-    posed = {label: (item["docname"], "exercise") for label, item in getattr(env, "sphinx_exercise_registry", {}).items()}
+    proved = {
+        label: (item["docname"], item["countertype"])
+        for label, item in getattr(env, "proof_list", {}).items()
+    }
+    posed = {
+        label: (item["docname"], "exercise")
+        for label, item in getattr(env, "sphinx_exercise_registry", {}).items()
+    }
     numbers = {}
     for label, (docname, counter) in {**proved, **posed}.items():
         counted = env.toc_fignumbers.get(docname, {}).get(counter, {})
         numbers[label] = ".".join(map(str, counted.get(label, ())))
     for figures in env.toc_fignumbers.values():
-        numbers |= {label: ".".join(map(str, number)) for label, number in figures.get("figure", {}).items()}
+        numbers |= {
+            label: ".".join(map(str, number)) for label, number in figures.get("figure", {}).items()
+        }
     return numbers
 
 
 def _equations(doctree):
-    return {node["label"]: node["number"] for node in doctree.findall(nodes.math_block) if node.get("label")}
+    return {
+        node["label"]: node["number"]
+        for node in doctree.findall(nodes.math_block)
+        if node.get("label")
+    }
 
 
 def _glued(app, pagename):
@@ -90,13 +108,19 @@ def _cited(app):
     entries = {}
     for name in app.config.bibtex_bibfiles:
         for key, entry in _bibliography(Path(app.srcdir, name)).items():
-            where = f"https://doi.org/{entry.fields['doi']}" if "doi" in entry.fields else entry.fields.get("url", "")
+            where = (
+                f"https://doi.org/{entry.fields['doi']}"
+                if "doi" in entry.fields
+                else entry.fields.get("url", "")
+            )
             entries[key] = (_authors(entry), entry.fields["year"], where)
     return entries
 
 
 def _authors(entry):
-    names = [" ".join(person.prelast_names + person.last_names) for person in entry.persons["author"]]
+    names = [
+        " ".join(person.prelast_names + person.last_names) for person in entry.persons["author"]
+    ]
     names = [re.sub(r"[{}]", "", name) for name in names]
     return " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
 
@@ -124,7 +148,9 @@ def notebook(app, pagename, doctree):
     for number, cell in enumerate(source.cells):
         cell.id = f"cell-{number}"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    source.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    source.metadata = nbformat.from_dict(
+        {"kernelspec": kernel, "language_info": {"name": "python"}}
+    )
     return source
 
 
@@ -148,7 +174,9 @@ def launch(app, pagename, templatename, context, doctree):
         return
     owner, name = url.split("/")[-2:]
     path = f"_sources/{pagename}.ipynb"
-    pull = f"git-pull%3Frepo%3D{url}%26branch%3Dgh-pages%26urlpath%3Dlab%2Ftree%2F{name}%2F{path}".replace("://", "%3A%2F%2F")
+    pull = f"git-pull%3Frepo%3D{url}%26branch%3Dgh-pages%26urlpath%3Dlab%2Ftree%2F{name}%2F{path}".replace(
+        "://", "%3A%2F%2F"
+    )
     places = {
         "Colab": f"https://colab.research.google.com/github/{owner}/{name}/blob/gh-pages/{path}",
         "Binder": f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?urlpath={pull}",

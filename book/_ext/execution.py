@@ -15,7 +15,9 @@ def files(root):
     for name in INPUTS:
         path = root / name
         found = path.rglob("*") if path.is_dir() else [path]
-        yield from sorted(file for file in found if file.is_file() and "__pycache__" not in file.parts)
+        yield from sorted(
+            file for file in found if file.is_file() and "__pycache__" not in file.parts
+        )
 
 
 def key(root=ROOT):

@@ -19,7 +19,11 @@ def mathjax(folder):
     source = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
     for name in MATHJAX:
         copy = shutil.copytree if (source / name).is_dir() else shutil.copy2
-        copy(source / name, folder / name, **({"dirs_exist_ok": True} if copy is shutil.copytree else {}))
+        copy(
+            source / name,
+            folder / name,
+            **({"dirs_exist_ok": True} if copy is shutil.copytree else {}),
+        )
 
 
 def vega(path):
@@ -45,7 +49,11 @@ def assets(app, config):
 
 def scripts(app, pagename, templatename, context, doctree):
     """Load Vega on pages with charts only, and reject a chart that would fetch it from elsewhere."""
-    raw = [node.astext() for node in doctree.findall(lambda node: node.tagname == "raw")] if doctree else []
+    raw = (
+        [node.astext() for node in doctree.findall(lambda node: node.tagname == "raw")]
+        if doctree
+        else []
+    )
     if any("altair-viz" in text for text in raw):
         logger.warning("a chart is shown without rgkit.charts.show", location=pagename)
     if any("vl-chart" in text for text in raw):

@@ -13,9 +13,40 @@ PROVED = {
     "theorem", "lemma", "corollary", "proposition", "definition", "remark", "conjecture", "example", "algorithm",
     "axiom", "criterion", "observation", "property", "assumption",
 }  # fmt: skip
-BOXES = {"note", "tip", "warning", "important", "hint", "caution", "attention", "danger", "error", "seealso"}
-UNWRAPPED = {"div", "grid", "grid-item", "card", "tab-set", "margin", "sidebar", "table", "epigraph", "centered"}
-DROPPED = {"bibliography", "tableofcontents", "contents", "index", "solution-end", "exercise-end", "raw", "eval-rst"}
+BOXES = {
+    "note",
+    "tip",
+    "warning",
+    "important",
+    "hint",
+    "caution",
+    "attention",
+    "danger",
+    "error",
+    "seealso",
+}
+UNWRAPPED = {
+    "div",
+    "grid",
+    "grid-item",
+    "card",
+    "tab-set",
+    "margin",
+    "sidebar",
+    "table",
+    "epigraph",
+    "centered",
+}
+DROPPED = {
+    "bibliography",
+    "tableofcontents",
+    "contents",
+    "index",
+    "solution-end",
+    "exercise-end",
+    "raw",
+    "eval-rst",
+}
 DROPPED |= {"nb-exec-table"}  # the notebook's reader has other run times
 
 
@@ -41,7 +72,18 @@ class References:
             return f"${content}$"
         if name.startswith("cite"):
             return self.citation(name, content)
-        if name in {"doc", "ref", "numref", "eq", "prf:ref", "term", "py:class", "py:func", "py:meth", "download"}:
+        if name in {
+            "doc",
+            "ref",
+            "numref",
+            "eq",
+            "prf:ref",
+            "term",
+            "py:class",
+            "py:func",
+            "py:meth",
+            "download",
+        }:
             return self.link(content)
         raise Unreadable(f"no plain form for the role {name!r}")
 
@@ -49,7 +91,10 @@ class References:
         """Return authors and years, linked to the publications."""
         entries = [self.cited[key.strip()] for key in content.split(",")]
         in_text = name.endswith(":t")
-        shown = [f"[{who} ({year})]({where})" if in_text else f"[{who}, {year}]({where})" for who, year, where in entries]
+        shown = [
+            f"[{who} ({year})]({where})" if in_text else f"[{who}, {year}]({where})"
+            for who, year, where in entries
+        ]
         return ", ".join(shown) if in_text else f"({'; '.join(shown)})"
 
     def link(self, content):
@@ -119,7 +164,13 @@ def _directive(opening, body, references):
     if name.startswith("prf:") and kind == "proof":
         return ["*Proof.*", "", *content, "", "∎"]
     if name.startswith("prf:") and kind in PROVED or kind in {"exercise", "exercise-start"}:
-        return [_heading(kind.removesuffix("-start").title(), references.numbers.get(label, ""), argument), "", *content]
+        return [
+            _heading(
+                kind.removesuffix("-start").title(), references.numbers.get(label, ""), argument
+            ),
+            "",
+            *content,
+        ]
     if name == "solution-start":
         return [f"**Solution to {references.link(argument)}.**"]
     if name == "solution":

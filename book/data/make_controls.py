@@ -28,7 +28,9 @@ class ShuffledRing(rg.IsingChain):
         return -jnp.log(jnp.asarray(self.level_weights()))[(jnp.asarray(x) < 0).sum(-1)]
 
     def probabilities(self):
-        return (self.level_weights() / np.exp(self.log_partition()))[(self.configurations() < 0).sum(1)]
+        return (self.level_weights() / np.exp(self.log_partition()))[
+            (self.configurations() < 0).sum(1)
+        ]
 
 
 class FreeReadout(rg.Objective):
@@ -76,7 +78,10 @@ def readable_information(kernel, system):
     """``sum_i I(x_i; y)``: what the best factorised decoder reads of the sites."""
     x, p = system.configurations(), system.probabilities()
     joint = p[:, None] * np.exp(np.asarray(jax.vmap(kernel.log_probability)(x), float))
-    return sum(pair_information(np.stack([joint[x[:, i] > 0].sum(0), joint[x[:, i] < 0].sum(0)])) for i in range(x.shape[1]))
+    return sum(
+        pair_information(np.stack([joint[x[:, i] > 0].sum(0), joint[x[:, i] < 0].sum(0)]))
+        for i in range(x.shape[1])
+    )
 
 
 def pair_information(joint):
@@ -87,7 +92,10 @@ def pair_information(joint):
 
 def row(rule, seed, system, kernel, loss=np.nan):
     """One line of the table; a network is judged soft for information and gap, hard for all else."""
-    soft, sharp = rg.pushforward(system, kernel), kernel.hard() if isinstance(kernel, rg.FCNetwork) else kernel
+    soft, sharp = (
+        rg.pushforward(system, kernel),
+        kernel.hard() if isinstance(kernel, rg.FCNetwork) else kernel,
+    )
     hard = rg.pushforward(system, sharp)
     return {
         "rule": rule, "seed": seed, "loss": loss, "information": soft.information(), "gap": soft.gap(),
@@ -122,16 +130,28 @@ def objective(member):
 def trained(rules, restarts=1):
     """The networks of all seeds, trained by these rules."""
     shape = {"n_sites": N, "n_features": FEATURES, "width": 64}
-    grid = [{"rule": rule, "seed": seed, "depth": RULES[rule][2], **shape} for rule in rules for seed in SEEDS]
+    grid = [
+        {"rule": rule, "seed": seed, "depth": RULES[rule][2], **shape}
+        for rule in rules
+        for seed in SEEDS
+    ]
     return rg.train_ensemble(
-        grid, objective, system=lambda member: RULES[member["rule"]][1], steps=STEPS, restarts=restarts, progress=True, key=KEY
+        grid,
+        objective,
+        system=lambda member: RULES[member["rule"]][1],
+        steps=STEPS,
+        restarts=restarts,
+        progress=True,
+        key=KEY,
     )
 
 
 def rows(result, suffix=""):
     """The lines of an ensemble; networks trained on shuffled data are judged on the ring, too."""
     for i, member in result.table.iterrows():
-        yield row(member.rule + suffix, member.seed, RULES[member.rule][1], result.network(i), member.loss)
+        yield row(
+            member.rule + suffix, member.seed, RULES[member.rule][1], result.network(i), member.loss
+        )
         if member.rule == "infomax on shuffled data":
             yield row("the same, on the ring", member.seed, RING, result.network(i))
 
@@ -147,12 +167,21 @@ def untrained(seed):
     """The start of the trained network of this seed, the same with biases, and a random map."""
     key = jax.random.split(jax.random.fold_in(KEY, seed))[0]
     for rule, bias in (("untrained, no biases", 0.0), ("untrained, biases of order 1", 1.0)):
-        yield row(rule, seed, RING, rg.FCNetwork((N, 64, FEATURES), rg.SpinChannel(), key=key, bias_std=bias))
+        yield row(
+            rule,
+            seed,
+            RING,
+            rg.FCNetwork((N, 64, FEATURES), rg.SpinChannel(), key=key, bias_std=bias),
+        )
     yield row("random map", seed, RING, rg.random_map(FEATURES, jax.random.key(seed)))
 
 
 def fixed():
-    kernels = {"decimation": rg.decimation(3), "majority": rg.majority(3), "greedy map": rg.greedy_map(RING, FEATURES)}
+    kernels = {
+        "decimation": rg.decimation(3),
+        "majority": rg.majority(3),
+        "greedy map": rg.greedy_map(RING, FEATURES),
+    }
     return [row(rule, 0, RING, kernel) for rule, kernel in kernels.items()]
 
 

@@ -11,7 +11,17 @@ import rgkit as rg
 N_FEATURES, STEPS = 4, 1000
 GRID = {"K": (0.5, 1.0), "n_sites": 12, "n_features": N_FEATURES, "width": 64}
 SEEDS = {1: range(32), 16: range(8)}  # by restarts
-COLUMNS = ["K", "restarts", "seed", "entropy", "divergence", "gap", "pair_coupling", "untrained", "seconds"]
+COLUMNS = [
+    "K",
+    "restarts",
+    "seed",
+    "entropy",
+    "divergence",
+    "gap",
+    "pair_coupling",
+    "untrained",
+    "seconds",
+]
 
 
 def runs(restarts: int) -> pd.DataFrame:
@@ -20,7 +30,9 @@ def runs(restarts: int) -> pd.DataFrame:
     ``seconds`` is that of the whole ensemble, compilation included, over the number of its members.
     """
     grid = GRID | {"seed": SEEDS[restarts]}
-    result = rg.train_ensemble(grid, rg.Infomax(), steps=STEPS, restarts=restarts, progress=True, key=jax.random.key(0))
+    result = rg.train_ensemble(
+        grid, rg.Infomax(), steps=STEPS, restarts=restarts, progress=True, key=jax.random.key(0)
+    )
     start = result.history.query("step == 0").set_index("member")
     return result.table.assign(
         restarts=restarts, entropy=N_FEATURES - result.table.divergence / np.log(2),
@@ -30,5 +42,7 @@ def runs(restarts: int) -> pd.DataFrame:
 
 if __name__ == "__main__":
     start = time.perf_counter()
-    table = pd.concat([runs(restarts) for restarts in SEEDS]).sort_values(["K", "restarts"], kind="stable")
+    table = pd.concat([runs(restarts) for restarts in SEEDS]).sort_values(
+        ["K", "restarts"], kind="stable"
+    )
     rg.sweeps.save("infomax_seeds", table, __file__, time.perf_counter() - start)

@@ -20,7 +20,9 @@ VARIANTS = {  # hidden layers, and steps
 def runs(variant: str) -> pd.DataFrame:
     """Divergence of the hard features in nats, and the gap of the soft ones."""
     hidden, steps = VARIANTS[variant]
-    result = rg.train_ensemble(GRID | hidden, rg.Infomax(), steps=steps, progress=True, key=jax.random.key(0))
+    result = rg.train_ensemble(
+        GRID | hidden, rg.Infomax(), steps=steps, progress=True, key=jax.random.key(0)
+    )
     return result.table.assign(variant=variant)[["variant", "K", "seed", "divergence", "gap"]]
 
 

@@ -9,12 +9,20 @@ import pandas as pd
 import rgkit as rg
 
 STEPS, RECORDS = 400, 40
-GRID = {"K": np.linspace(0.1, 2.0, 20).round(1), "n_sites": 12, "n_features": 4, "width": 64, "seed": range(8)}
+GRID = {
+    "K": np.linspace(0.1, 2.0, 20).round(1),
+    "n_sites": 12,
+    "n_features": 4,
+    "width": 64,
+    "seed": range(8),
+}
 
 
 def gaps() -> pd.DataFrame:
     """Gap of the features in nats at each recorded step, a row for each."""
-    result = rg.train_ensemble(GRID, rg.Infomax(), steps=STEPS, records=RECORDS, progress=True, key=jax.random.key(0))
+    result = rg.train_ensemble(
+        GRID, rg.Infomax(), steps=STEPS, records=RECORDS, progress=True, key=jax.random.key(0)
+    )
     return result.history[["K", "seed", "step", "gap"]].round(4)
 
 

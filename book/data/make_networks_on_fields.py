@@ -49,7 +49,9 @@ class Shuffled:
 
     def sample(self, key, n_samples):
         sample_key, site_key = jax.random.split(key)
-        return jax.random.permutation(site_key, self.chain.sample(sample_key, n_samples), axis=1, independent=True)
+        return jax.random.permutation(
+            site_key, self.chain.sample(sample_key, n_samples), axis=1, independent=True
+        )
 
 
 def cases(rule, systems=SYSTEMS, shapes=((2, WIDTH),)):
@@ -62,12 +64,16 @@ def cases(rule, systems=SYSTEMS, shapes=((2, WIDTH),)):
 
 def data(case):
     """The law that a case is trained on."""
-    return Shuffled(SYSTEMS[case["system"]]) if case["rule"] == "shuffled" else SYSTEMS[case["system"]]
+    return (
+        Shuffled(SYSTEMS[case["system"]]) if case["rule"] == "shuffled" else SYSTEMS[case["system"]]
+    )
 
 
 def new_network(case, key):
     hidden = (case["width"],) if case["width"] else ()
-    return rg.FCNetwork((SYSTEMS[case["system"]].n_sites, *hidden, case["n"]), rg.GaussianChannel(), key=key)
+    return rg.FCNetwork(
+        (SYSTEMS[case["system"]].n_sites, *hidden, case["n"]), rg.GaussianChannel(), key=key
+    )
 
 
 def trained(cases, steps=STEPS, batch=BATCH):
@@ -88,9 +94,13 @@ def sites(system):
 
 def measured(network, system, seed, neighbour_rows=None):
     """Bounds, characteristic parameters of the noisy features, and if asked their distance by nearest neighbours."""
-    power_key, rows_key, bounds_key, law_key, noise_key = jax.random.split(jax.random.fold_in(MEASURING, seed), 5)
+    power_key, rows_key, bounds_key, law_key, noise_key = jax.random.split(
+        jax.random.fold_in(MEASURING, seed), 5
+    )
     network = network.normalized(system.sample(power_key, 2**18))
-    bounds = dataclasses.asdict(rg.information_bounds(network, system.sample(rows_key, ROWS), bounds_key))
+    bounds = dataclasses.asdict(
+        rg.information_bounds(network, system.sample(rows_key, ROWS), bounds_key)
+    )
     law = features(network, system.sample(law_key, neighbour_rows or SAMPLED_ROWS), noise_key)
     flagged, cumulants, n = bool(bounds.pop("flags")), law.cumulants().loc["pooled"], law.n_features
     quantities = {
@@ -99,16 +109,30 @@ def measured(network, system, seed, neighbour_rows=None):
     }
     quantities["excess_kurtosis"] = cumulants.excess_kurtosis, cumulants.excess_kurtosis_error
     for potential, suffix in (((1.0, 1.0), ""), ((1.0, 0.0, 1.0), "_sextic")):
-        fit = rg.characteristic_parameters(law, rg.ScalarChain(potential, 0.0, n_sites=n, periodic=n > 2), method="score")
-        quantities |= {name + suffix: (fit.values[name], fit.standard_errors[name]) for name in fit.values}
-    errors = {key: v for name, (value, error) in quantities.items() for key, v in ((name, value), (f"{name}_error", error))}
-    return {"n": n, "rows": ROWS, "flagged": flagged, "neighbour_rows": neighbour_rows} | bounds | errors
+        fit = rg.characteristic_parameters(
+            law, rg.ScalarChain(potential, 0.0, n_sites=n, periodic=n > 2), method="score"
+        )
+        quantities |= {
+            name + suffix: (fit.values[name], fit.standard_errors[name]) for name in fit.values
+        }
+    errors = {
+        key: v
+        for name, (value, error) in quantities.items()
+        for key, v in ((name, value), (f"{name}_error", error))
+    }
+    return (
+        {"n": n, "rows": ROWS, "flagged": flagged, "neighbour_rows": neighbour_rows}
+        | bounds
+        | errors
+    )
 
 
 def features(network, x, key):
     """The law of the noisy features."""
     noise = network.channel.noise**0.5 * jax.random.normal(key, (len(x), network.widths[-1]))
-    return rg.FieldLaw(np.asarray(network.batch(x) + noise, float), network.channel.power + network.channel.noise)
+    return rg.FieldLaw(
+        np.asarray(network.batch(x) + noise, float), network.channel.power + network.channel.noise
+    )
 
 
 def neighbour_rows(case):
@@ -119,7 +143,9 @@ def neighbour_rows(case):
 def inputs():
     """Two bare fields of each chain."""
     for name, system in SYSTEMS.items():
-        yield {"system": name, "rule": "input", "seed": 0} | measured(sites(system), system, 0, SAMPLED_ROWS)
+        yield {"system": name, "rule": "input", "seed": 0} | measured(
+            sites(system), system, 0, SAMPLED_ROWS
+        )
 
 
 def networks():
@@ -140,7 +166,11 @@ def shuffled():
     """Networks trained on shuffled sites, measured there and on the chain itself."""
     for case, _, network in trained(cases("shuffled", [VARIED])):
         yield case | measured(network, data(case), case["seed"])
-        yield case | {"rule": "shuffled, on the data"} | measured(network, SYSTEMS[VARIED], case["seed"])
+        yield (
+            case
+            | {"rule": "shuffled, on the data"}
+            | measured(network, SYSTEMS[VARIED], case["seed"])
+        )
 
 
 def other_shapes():
@@ -152,5 +182,7 @@ def other_shapes():
 
 if __name__ == "__main__":
     begin = time.perf_counter()
-    table = pd.DataFrame(itertools.chain(inputs(), networks(), linear_layers(), shuffled(), other_shapes()))
+    table = pd.DataFrame(
+        itertools.chain(inputs(), networks(), linear_layers(), shuffled(), other_shapes())
+    )
     rg.sweeps.save("networks_on_fields", table, __file__, time.perf_counter() - begin)

@@ -21,7 +21,9 @@ def random_divergence(row) -> float:
 
 def divergences() -> pd.DataFrame:
     """Divergences in nats, hard features: the trained network, its start, a random map, all of the same seed."""
-    result = rg.train_ensemble(GRID, rg.Infomax(), steps=STEPS, progress=True, key=jax.random.key(0))
+    result = rg.train_ensemble(
+        GRID, rg.Infomax(), steps=STEPS, progress=True, key=jax.random.key(0)
+    )
     table = result.table[["n_features", "K", "seed"]].rename(columns={"n_features": "n"})
     along = result.history.pivot(index="member", columns="step", values="divergence")
     table["trained"], table["untrained"] = along[STEPS], along[0]

@@ -28,7 +28,9 @@ class Recording:
         self.name, self.variety, self.regions = name, variety, regions
         self.kept = train.std(0) > 0
         self.mean, self.scale = train[:, self.kept].mean(), train[:, self.kept].std()
-        self.train, self.held_out = ((rows[:, self.kept] - self.mean) / self.scale for rows in (train, held_out))
+        self.train, self.held_out = (
+            (rows[:, self.kept] - self.mean) / self.scale for rows in (train, held_out)
+        )
         self.system = rg.EmpiricalSystem(self.train, width=1 / self.scale)
         # one draw of the noise for each held-out row: a second draw of the same row is not an independent configuration
         noise = np.random.default_rng(0).random(self.held_out.shape)
@@ -36,7 +38,9 @@ class Recording:
 
     def controlled(self, variety, draw):
         """The same recording with its rows replaced by ``draw(rows, seed)``."""
-        sides = (draw(rows * self.scale, seed) for seed, rows in enumerate((self.train, self.held_out)))
+        sides = (
+            draw(rows * self.scale, seed) for seed, rows in enumerate((self.train, self.held_out))
+        )
         copy = Recording(self.name, *sides, self.regions, variety)
         copy.kept = self.kept
         return copy
@@ -45,28 +49,50 @@ class Recording:
 def digits(training_rows=TRAINING_DIGITS):
     """The first images train, the last 797 are held out; their regions are runs of about fifty images."""
     train, held_out = np.split(load_digits().data, [TRAINING_DIGITS])
-    return Recording("digits", train[:training_rows], held_out, np.arange(len(held_out)) * GROUPS // len(held_out))
+    return Recording(
+        "digits",
+        train[:training_rows],
+        held_out,
+        np.arange(len(held_out)) * GROUPS // len(held_out),
+    )
 
 
 def patches(image):
     """8 x 8 patches from tiles of 32 x 32 pixels, the two colours of a chessboard apart, and eight regions of the second."""
     down, across = (length // 32 for length in image.shape)
-    tiles = image[: 32 * down, : 32 * across].reshape(down, 4, 8, across, 4, 8).transpose(0, 3, 1, 4, 2, 5)
+    tiles = (
+        image[: 32 * down, : 32 * across]
+        .reshape(down, 4, 8, across, 4, 8)
+        .transpose(0, 3, 1, 4, 2, 5)
+    )
     i, j = np.indices((down, across))
     regions = np.repeat((2 * i // down * 4 + 4 * j // across)[..., None], 16, axis=2)
     black = (i + j) % 2 == 1
-    return tiles[~black].reshape(-1, 64).astype(float), tiles[black].reshape(-1, 64).astype(float), regions[black].ravel()
+    return (
+        tiles[~black].reshape(-1, 64).astype(float),
+        tiles[black].reshape(-1, 64).astype(float),
+        regions[black].ravel(),
+    )
 
 
 def photographs():
     """Patches of the green channel of both photographs."""
-    (first, first_out, a), (second, second_out, b) = (patches(image[..., 1]) for image in load_sample_images().images)
-    return Recording("photographs", np.concatenate([first, second]), np.concatenate([first_out, second_out]), np.append(a, 8 + b))
+    (first, first_out, a), (second, second_out, b) = (
+        patches(image[..., 1]) for image in load_sample_images().images
+    )
+    return Recording(
+        "photographs",
+        np.concatenate([first, second]),
+        np.concatenate([first_out, second_out]),
+        np.append(a, 8 + b),
+    )
 
 
 def one_for_the_other():
     """Training rows from the first photograph, held-out rows from the second."""
-    (train, _, _), (_, held_out, regions) = (patches(image[..., 1]) for image in load_sample_images().images)
+    (train, _, _), (_, held_out, regions) = (
+        patches(image[..., 1]) for image in load_sample_images().images
+    )
     return Recording("photographs", train, held_out, regions, "other photograph")
 
 
@@ -102,8 +128,13 @@ def modes(rows, first):
 
 
 def fixed_features(recording):
-    blocks = {name: linear(block_pair(b, recording.kept)) for name, b in (("pixels", 1), ("blocks of 2", 2), ("blocks of 4", 4))}
-    return blocks | {f"modes {k + 1}, {k + 2}": linear(modes(recording.train, k)) for k in (0, 2, 8)}
+    blocks = {
+        name: linear(block_pair(b, recording.kept))
+        for name, b in (("pixels", 1), ("blocks of 2", 2), ("blocks of 4", 4))
+    }
+    return blocks | {
+        f"modes {k + 1}, {k + 2}": linear(modes(recording.train, k)) for k in (0, 2, 8)
+    }
 
 
 def noisy_features(network, rows, key):
@@ -120,7 +151,10 @@ def divergence(features):
 def covariance_part(features):
     """The divergence per feature of the Gaussian law with the same mean and covariance."""
     variance, covariance = CHANNEL.power + CHANNEL.noise, np.cov(features.T, ddof=0)
-    return float(np.mean(features**2) / variance - 1 - np.linalg.slogdet(covariance / variance)[1] / 2) / 2
+    return (
+        float(np.mean(features**2) / variance - 1 - np.linalg.slogdet(covariance / variance)[1] / 2)
+        / 2
+    )
 
 
 def jackknife_error(features, regions):
@@ -141,13 +175,22 @@ def row(recording, features_name, network, seed=0):
     keys = jax.random.split(jax.random.fold_in(MEASURING, seed), 5)
     drawn = recording.system.sample(keys[0], len(recording.rows))
     network = network.normalized(recording.system.sample(keys[1], 2**14))
-    seen, features = (noisy_features(network, rows, key) for rows, key in ((drawn, keys[2]), (recording.rows, keys[3])))
+    seen, features = (
+        noisy_features(network, rows, key)
+        for rows, key in ((drawn, keys[2]), (recording.rows, keys[3]))
+    )
     value, error = divergence(features)
     bounds = rg.information_bounds(network, recording.rows, keys[4])
     fit = rg.characteristic_parameters(features, FAMILY, method="score")
-    clustered = jackknife_error(features, recording.regions) if recording.variety == "real" and seed == 0 else np.nan
+    clustered = (
+        jackknife_error(features, recording.regions)
+        if recording.variety == "real" and seed == 0
+        else np.nan
+    )
     named = (
-        accuracy(network, recording, features, keys[2]) if (recording.name, recording.variety) == ("digits", "real") else np.nan
+        accuracy(network, recording, features, keys[2])
+        if (recording.name, recording.variety) == ("digits", "real")
+        else np.nan
     )
     return {
         "data": recording.name, "variety": recording.variety, "features": features_name, "seed": seed,
@@ -162,7 +205,9 @@ def row(recording, features_name, network, seed=0):
 def controls(recording):
     """The same recording with shuffled pixels, and a Gaussian law of its covariance."""
     covariance = np.cov((recording.train * recording.scale).T)
-    return recording.controlled("shuffled", shuffled), recording.controlled("Gaussian", gaussian(covariance))
+    return recording.controlled("shuffled", shuffled), recording.controlled(
+        "Gaussian", gaussian(covariance)
+    )
 
 
 def data(case):
@@ -188,10 +233,19 @@ def all_rows():
     whole = digits(), photographs()
     copies = [copy for recording in whole for copy in controls(recording)]
     for recording in (*whole, *copies):
-        yield from (row(recording, name, network) for name, network in fixed_features(recording).items())
+        yield from (
+            row(recording, name, network) for name, network in fixed_features(recording).items()
+        )
     others = [*copies, one_for_the_other(), *map(digits, FEWER_DIGITS)]
-    pairs = [*((recording, name) for name in STARTS for recording in whole), *((recording, "trained") for recording in others)]
-    cases = [{"recording": recording, "features": name, "seed": seed} for recording, name in pairs for seed in SEEDS]
+    pairs = [
+        *((recording, name) for name in STARTS for recording in whole),
+        *((recording, "trained") for recording in others),
+    ]
+    cases = [
+        {"recording": recording, "features": name, "seed": seed}
+        for recording, name in pairs
+        for seed in SEEDS
+    ]
     for case, start, network in trained(cases):
         recording, name, seed = case.values()
         if recording in whole:

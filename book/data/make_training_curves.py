@@ -15,9 +15,15 @@ GRID = {"n_features": (2, 4, 6), "K": COUPLINGS, "n_sites": 12, "width": 64, "se
 
 def curves() -> pd.DataFrame:
     """Divergence of the hard features in nats, in a column for each recorded step."""
-    result = rg.train_ensemble(GRID, rg.Infomax(), steps=STEPS, records=RECORDS, progress=True, key=jax.random.key(0))
+    result = rg.train_ensemble(
+        GRID, rg.Infomax(), steps=STEPS, records=RECORDS, progress=True, key=jax.random.key(0)
+    )
     history = result.history.rename(columns={"n_features": "n"})
-    return history.pivot(index=["n", "K", "seed"], columns="step", values="divergence").round(4).reset_index()
+    return (
+        history.pivot(index=["n", "K", "seed"], columns="step", values="divergence")
+        .round(4)
+        .reset_index()
+    )
 
 
 if __name__ == "__main__":

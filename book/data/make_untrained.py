@@ -22,7 +22,9 @@ SEEDS = range(32)
 @eqx.filter_jit
 def laws(network, gain, x, weights):
     """Laws of the hard features, ``(couplings, 2**n)``; a gain multiplies every weight."""
-    network = eqx.tree_at(lambda n: n.weights, network, tuple(gain * weight for weight in network.weights))
+    network = eqx.tree_at(
+        lambda n: n.weights, network, tuple(gain * weight for weight in network.weights)
+    )
     return jax.vmap(lambda row: network.push(x, row)[0])(weights)
 
 
@@ -32,7 +34,12 @@ def divergences(width, depth, gain, x, weights):
     rows = []
     for seed in SEEDS:
         network = rg.FCNetwork(widths, rg.SpinChannel(), key=jax.random.key(seed)).hard()
-        rows.append([rg.SpinLaw(law).divergence() for law in np.asarray(laws(network, gain, x, weights), float)])
+        rows.append(
+            [
+                rg.SpinLaw(law).divergence()
+                for law in np.asarray(laws(network, gain, x, weights), float)
+            ]
+        )
     return np.array(rows)
 
 
@@ -43,7 +50,9 @@ def main():
     weights = jnp.asarray(np.stack([chain.probabilities() for chain in chains]), jnp.float32)
     tables = []
     for width, depth, gain in itertools.product(WIDTHS, DEPTHS, GAINS):
-        lower, median, upper = np.quantile(divergences(width, depth, gain, x, weights), [0.25, 0.5, 0.75], axis=0)
+        lower, median, upper = np.quantile(
+            divergences(width, depth, gain, x, weights), [0.25, 0.5, 0.75], axis=0
+        )
         tables.append(pd.DataFrame({
             "width": width, "depth": depth, "gain": gain, "K": COUPLINGS, "lower": lower, "median": median, "upper": upper,
         }))  # fmt: skip

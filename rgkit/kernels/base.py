@@ -71,7 +71,9 @@ class ProductKernel(Kernel):
 
     def push(self, x, weights):
         means = jax.vmap(self.means, out_axes=1)(x).astype(weights.dtype)
-        return product_law(means, weights), weights @ jax.vmap(self.conditional_entropy)(x).astype(weights.dtype)
+        return product_law(means, weights), weights @ jax.vmap(self.conditional_entropy)(x).astype(
+            weights.dtype
+        )
 
 
 def product_law(means, weights) -> Float[Array, " outcomes"]:
@@ -80,7 +82,10 @@ def product_law(means, weights) -> Float[Array, " outcomes"]:
     P(y|x) is an outer product over two halves of the features, so the sum is one matrix product over the rows.
     """
     half = (len(means) + 1) // 2
-    low, high = (over_outcomes(jnp.multiply, (1 + part) / 2, (1 - part) / 2) for part in (means[:half], means[half:]))
+    low, high = (
+        over_outcomes(jnp.multiply, (1 + part) / 2, (1 - part) / 2)
+        for part in (means[:half], means[half:])
+    )
     return ((weights[None] * high) @ low.T).reshape(-1)
 
 
@@ -112,7 +117,9 @@ class _Blocks(ProductKernel):
         return n_sites // self.block
 
     def _blocks(self, x):
-        return jnp.reshape(x, (self.n_features(x.shape[-1]), self.block)).astype(jnp.result_type(float))
+        return jnp.reshape(x, (self.n_features(x.shape[-1]), self.block)).astype(
+            jnp.result_type(float)
+        )
 
 
 class Decimation(_Blocks):
@@ -195,7 +202,9 @@ class RandomMap(_Map):
         # a hash of the configuration, 32 spins to a word, so that the map needs no table
         words = jnp.pad(x < 0, (0, -x.shape[-1] % 32)).reshape(-1, 32).astype(jnp.uint32)
         words = (words << jnp.arange(32, dtype=jnp.uint32)[None]).sum(1, dtype=jnp.uint32)
-        return jax.random.randint(functools.reduce(jax.random.fold_in, words, self.key), (), 0, 2**self.n, jnp.int32)
+        return jax.random.randint(
+            functools.reduce(jax.random.fold_in, words, self.key), (), 0, 2**self.n, jnp.int32
+        )
 
 
 class TableMap(_Map):
@@ -205,7 +214,9 @@ class TableMap(_Map):
 
     def n_features(self, n_sites):
         if len(self.table) != 2**n_sites:
-            raise ValueError(f"table has {len(self.table)} rows, {n_sites} sites have {2**n_sites} configurations.")
+            raise ValueError(
+                f"table has {len(self.table)} rows, {n_sites} sites have {2**n_sites} configurations."
+            )
         return self.n
 
     def outcome(self, x):
@@ -251,7 +262,9 @@ def majority(b: int, ties: str | int | None = None) -> Majority:
     if ties not in (None, "random", "first", 1, -1):
         raise ValueError(f"ties must be None, 'random', 'first', +1 or -1, got {ties!r}.")
     if b % 2 == 0 and ties is None:
-        raise ValueError(f"b = {b} is even, so a block can tie: pass ties='random', 'first', +1 or -1.")
+        raise ValueError(
+            f"b = {b} is even, so a block can tie: pass ties='random', 'first', +1 or -1."
+        )
     return Majority(b, ties if b % 2 == 0 else None)
 
 

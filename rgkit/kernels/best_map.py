@@ -46,7 +46,11 @@ def _ring_levels_in_field(system):
     down, blocks = np.meshgrid(np.arange(1, n), np.arange(1, n // 2 + 1))
     fits = (blocks <= down) & (blocks <= n - down)
     down, blocks = down[fits], blocks[fits]
-    log_count = np.log(n / blocks) + _log_binomial(down - 1, blocks - 1) + _log_binomial(n - down - 1, blocks - 1)
+    log_count = (
+        np.log(n / blocks)
+        + _log_binomial(down - 1, blocks - 1)
+        + _log_binomial(n - down - 1, blocks - 1)
+    )
     log_weight = system.coupling * (n - 4 * blocks) + system.field * (n - 2 * down)
     aligned = system.coupling * n + system.field * n * np.array([1, -1])
     return np.append(aligned, log_weight), np.append([0.0, 0.0], log_count)
@@ -68,7 +72,9 @@ def water_filling_divergence(system: IsingChain, n: int) -> float:
     rest = np.append(np.logaddexp.accumulate(log_mass[::-1])[::-1], -np.inf)
     used = np.append(-np.inf, np.logaddexp.accumulate(log_count))
     heavy = 0
-    while heavy < len(log_weight) and log_weight[heavy] > rest[heavy] - _log_difference(log_bins, used[heavy]):
+    while heavy < len(log_weight) and log_weight[heavy] > rest[heavy] - _log_difference(
+        log_bins, used[heavy]
+    ):
         heavy += 1
     alone = np.sum(np.exp(log_mass[:heavy]) * (log_weight[:heavy] + log_bins))
     if heavy == len(log_weight):
@@ -97,7 +103,10 @@ def greedy_map(system: IsingChain, n: int) -> TableMap:
         )
     n = _validation.positive_integer("n", n)
     probabilities = system.probabilities()
-    bins, table = [(0.0, outcome) for outcome in range(2**n)], np.empty(len(probabilities), np.int32)
+    bins, table = (
+        [(0.0, outcome) for outcome in range(2**n)],
+        np.empty(len(probabilities), np.int32),
+    )
     for row in np.argsort(-probabilities, kind="stable"):
         mass, outcome = bins[0]
         table[row] = outcome

@@ -27,13 +27,19 @@ class SpinChannel:
 
     def means(self, activations):
         """``E[y_j|a_j]``, ``(n,)`` to ``(n,)``: ``tanh a_j``, or its sign."""
-        return jnp.where(activations < 0, -1.0, 1.0).astype(activations.dtype) if self.hard else jnp.tanh(activations)
+        return (
+            jnp.where(activations < 0, -1.0, 1.0).astype(activations.dtype)
+            if self.hard
+            else jnp.tanh(activations)
+        )
 
     def conditional_entropy(self, activations):
         """``H(y|a)`` in nats, ``(n, ...)`` to ``(...)``; zero if hard."""
         if self.hard:
             return jnp.zeros(activations.shape[1:], activations.dtype)
-        return jnp.sum(jnp.logaddexp(activations, -activations) - activations * jnp.tanh(activations), axis=0)
+        return jnp.sum(
+            jnp.logaddexp(activations, -activations) - activations * jnp.tanh(activations), axis=0
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +78,17 @@ class GaussianChannel:
 
     def conditional_entropy(self, activations):
         r"""Differential entropy of the noise in nats, :math:`\tfrac n2 \ln 2\pi e \sigma^2`."""
-        return jnp.full((), activations.shape[-1] * math.log(2 * math.pi * math.e * self.noise) / 2, activations.dtype)
+        return jnp.full(
+            (),
+            activations.shape[-1] * math.log(2 * math.pi * math.e * self.noise) / 2,
+            activations.dtype,
+        )
 
     def sample(self, activations, key):
         """Activations with noise added, of the same shape."""
-        return activations + self.noise**0.5 * jax.random.normal(key, activations.shape, activations.dtype)
+        return activations + self.noise**0.5 * jax.random.normal(
+            key, activations.shape, activations.dtype
+        )
 
     def normalization(self, features, weights):
         r"""Shift ``(n,)`` and scale with which ``scale * (f - shift)``, ``(M, n)``, has mean zero and mean square nP."""
@@ -114,7 +126,9 @@ def _read_out_gradients(factors, slope):
 
 
 _dense.defvjp(lambda weight, bias, x: (_dense(weight, bias, x), (weight, x)), _dense_gradients)
-_read_out.defvjp(lambda weight, bias, x: (_read_out(weight, bias, x), (weight, x)), _read_out_gradients)
+_read_out.defvjp(
+    lambda weight, bias, x: (_read_out(weight, bias, x), (weight, x)), _read_out_gradients
+)
 
 
 class FCNetwork(ProductKernel):
@@ -145,12 +159,18 @@ class FCNetwork(ProductKernel):
     gain: float = eqx.field(static=True)
     bias_std: float = eqx.field(static=True)
 
-    def __init__(self, widths, channel, *, activation="tanh", key, gain=1.0, bias_std=0.0, dtype="float32"):
+    def __init__(
+        self, widths, channel, *, activation="tanh", key, gain=1.0, bias_std=0.0, dtype="float32"
+    ):
         widths = tuple(_validation.positive_integer("widths", width) for width in widths)
         if len(widths) < 2:
-            raise ValueError(f"widths must name at least the input and the features, got {widths}: pass (N, ..., n).")
+            raise ValueError(
+                f"widths must name at least the input and the features, got {widths}: pass (N, ..., n)."
+            )
         if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {activation!r}.")
+            raise ValueError(
+                f"activation must be one of {sorted(ACTIVATIONS)}, got {activation!r}."
+            )
         if not isinstance(channel, SpinChannel | GaussianChannel):
             raise TypeError(
                 f"channel must be a rgkit.SpinChannel or a rgkit.GaussianChannel, got {channel!r}: pass rgkit.SpinChannel()."
@@ -158,16 +178,23 @@ class FCNetwork(ProductKernel):
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
         if dtype == "float64" and not jax.config.jax_enable_x64:
-            raise ValueError("dtype='float64' needs jax.config.update('jax_enable_x64', True) before the first array.")
+            raise ValueError(
+                "dtype='float64' needs jax.config.update('jax_enable_x64', True) before the first array."
+            )
         self.channel, self.activation = channel, activation
-        self.gain, self.bias_std = _validation.real("gain", gain), _validation.real("bias_std", bias_std)
+        self.gain, self.bias_std = (
+            _validation.real("gain", gain),
+            _validation.real("bias_std", bias_std),
+        )
         self.weights, self.biases = self._start(widths, _validation.key("key", key), dtype)
 
     def _start(self, widths, key, dtype):
         weights, biases = [], []
         for fan_in, fan_out in itertools.pairwise(widths):
             key, weight_key, bias_key = jax.random.split(key, 3)
-            weights.append(jax.random.normal(weight_key, (fan_out, fan_in), dtype) * (self.gain / fan_in**0.5))
+            weights.append(
+                jax.random.normal(weight_key, (fan_out, fan_in), dtype) * (self.gain / fan_in**0.5)
+            )
             biases.append(jax.random.normal(bias_key, (fan_out,), dtype) * self.bias_std)
         return tuple(weights), tuple(biases)
 
@@ -184,13 +211,17 @@ class FCNetwork(ProductKernel):
     def reinitialized(self, key) -> "FCNetwork":
         """The same architecture with a fresh start."""
         weights, biases = self._start(self.widths, key, self.dtype)
-        return eqx.tree_at(lambda network: (network.weights, network.biases), self, (weights, biases))
+        return eqx.tree_at(
+            lambda network: (network.weights, network.biases), self, (weights, biases)
+        )
 
     def layers(self, x) -> list[Float[Array, " width"]]:
         """Hidden activations and, last, the feature activations, for ``x`` of shape ``(N,)``."""
         x = jnp.asarray(x)
         if x.shape != self.widths[:1]:
-            raise ValueError(f"x must have shape ({self.widths[0]},), got {x.shape}: batches go through jax.vmap(network).")
+            raise ValueError(
+                f"x must have shape ({self.widths[0]},), got {x.shape}: batches go through jax.vmap(network)."
+            )
         outputs = [x.astype(self.dtype)]
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             outputs.append(ACTIVATIONS[self.activation](weight @ outputs[-1] + bias))
@@ -204,7 +235,9 @@ class FCNetwork(ProductKernel):
         """Feature activations ``(M, n)`` of configurations ``(M, N)``, in bounded memory."""
         x = jnp.asarray(x)
         if x.ndim != 2 or x.shape[1] != self.widths[0]:
-            raise ValueError(f"x must have shape (M, {self.widths[0]}), got {x.shape}: a row for each configuration.")
+            raise ValueError(
+                f"x must have shape (M, {self.widths[0]}), got {x.shape}: a row for each configuration."
+            )
         return _batch(self, x)
 
     def columns(self, x) -> Float[Array, "n M"]:
@@ -217,7 +250,9 @@ class FCNetwork(ProductKernel):
     def require(self, channel, what: str) -> None:
         """Raise TypeError unless the channel is of this class."""
         if not isinstance(self.channel, channel):
-            raise TypeError(f"{what} needs a network with a rgkit.{channel.__name__}, got {self.channel!r}.")
+            raise TypeError(
+                f"{what} needs a network with a rgkit.{channel.__name__}, got {self.channel!r}."
+            )
 
     def means(self, x):
         return self.channel.means(self(x))
@@ -235,13 +270,17 @@ class FCNetwork(ProductKernel):
         if self.channel.hard:
             return super().log_probability(x)
         activations = self(x)
-        return over_outcomes(jnp.add, jax.nn.log_sigmoid(2 * activations), jax.nn.log_sigmoid(-2 * activations))
+        return over_outcomes(
+            jnp.add, jax.nn.log_sigmoid(2 * activations), jax.nn.log_sigmoid(-2 * activations)
+        )
 
     def push(self, x, weights):
         self.require(SpinChannel, "push to the law of 2**n outcomes")
         activations = self.columns(x)
         means = self.channel.means(activations).astype(weights.dtype)
-        return product_law(means, weights), weights @ self.channel.conditional_entropy(activations).astype(weights.dtype)
+        return product_law(means, weights), weights @ self.channel.conditional_entropy(
+            activations
+        ).astype(weights.dtype)
 
     def n_features(self, n_sites):
         if n_sites != self.widths[0]:
@@ -273,9 +312,13 @@ class FCNetwork(ProductKernel):
         """
         self.require(GaussianChannel, "normalized()")
         features = self.batch(x)
-        shift, scale = self.channel.normalization(features, jnp.full(len(features), 1 / len(features), self.dtype))
+        shift, scale = self.channel.normalization(
+            features, jnp.full(len(features), 1 / len(features), self.dtype)
+        )
         if not jnp.isfinite(scale):
-            raise ValueError("x must make the features vary: over this sample all of them are constant.")
+            raise ValueError(
+                "x must make the features vary: over this sample all of them are constant."
+            )
         last = scale * self.weights[-1], scale * (self.biases[-1] - shift)
         return eqx.tree_at(lambda network: (network.weights[-1], network.biases[-1]), self, last)
 

@@ -33,7 +33,10 @@ def _tiles(n_centres, *rows):
     """Arrays of rows cut into tiles of at most `TILE_ENTRIES` entries: ``(M, ...)`` to ``(tiles, size, ...)``, zeros behind."""
     size = max(1, min(len(rows[0]), TILE_ENTRIES // n_centres))
     count = -(-len(rows[0]) // size)
-    padded = (jnp.pad(array, ((0, count * size - len(array)),) + ((0, 0),) * (array.ndim - 1)) for array in rows)
+    padded = (
+        jnp.pad(array, ((0, count * size - len(array)),) + ((0, 0),) * (array.ndim - 1))
+        for array in rows
+    )
     return tuple(array.reshape(count, size, *array.shape[1:]) for array in padded)
 
 
@@ -94,7 +97,9 @@ def _mean_log_mixture_backward(noise, slopes, cotangent):
 mean_log_mixture.defvjp(_mean_log_mixture_forward, _mean_log_mixture_backward)
 
 
-def batch_information(features, weights, channel: GaussianChannel, key, draws: int | None = None) -> Float[Array, ""]:
+def batch_information(
+    features, weights, channel: GaussianChannel, key, draws: int | None = None
+) -> Float[Array, ""]:
     r"""Information that one noisy draw for a row carries on which row of the batch it came from, in nats.
 
     .. math:: \sum_m v_m \Big[ \ln P(y_m|x_m) - \ln \sum_k w_k P(y_m|x_k) \Big], \qquad y_m = f_m + \sigma z_m.
@@ -115,7 +120,9 @@ def batch_information(features, weights, channel: GaussianChannel, key, draws: i
     shares = weights[:draws] / jnp.sum(weights[:draws])
     z = jax.random.normal(key, features[:draws].shape, features.dtype)
     own = shares @ jnp.sum(z**2, axis=1) / 2
-    return -own - mean_log_mixture(features[:draws] + channel.noise**0.5 * z, features, shares, weights, channel.noise)
+    return -own - mean_log_mixture(
+        features[:draws] + channel.noise**0.5 * z, features, shares, weights, channel.noise
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,17 +179,27 @@ def information_bounds(network: FCNetwork, samples, key) -> InformationBounds:
     network.require(GaussianChannel, "information_bounds")
     key, features, channel = _validation.key("key", key), network.batch(samples), network.channel
     if len(features) < FEWEST_ROWS:
-        raise ValueError(f"samples must have at least {FEWEST_ROWS} rows, got {len(features)}: pass (M, N) configurations.")
-    lower, upper, controls, squares = (np.asarray(rows, float) for rows in _rows(features, key, channel.noise))
+        raise ValueError(
+            f"samples must have at least {FEWEST_ROWS} rows, got {len(features)}: pass (M, N) configurations."
+        )
+    lower, upper, controls, squares = (
+        np.asarray(rows, float) for rows in _rows(features, key, channel.noise)
+    )
     # the logarithms are added in float64, so that rounding lifts no estimate above its limit
     (M, n), limit = features.shape, math.log(len(features))
     lower, upper = lower + limit, upper + math.log(M - 1)
-    at_capacity = n * channel.capacity() - (n * channel.power - squares) / (2 * (channel.power + channel.noise))
+    at_capacity = n * channel.capacity() - (n * channel.power - squares) / (
+        2 * (channel.power + channel.noise)
+    )
     (low, low_error), (high, high_error) = _intercept(lower, controls), _intercept(upper, controls)
-    (near, near_error), (far, far_error) = (_intercept(at_capacity - terms, controls) for terms in (upper, lower))
+    (near, near_error), (far, far_error) = (
+        _intercept(at_capacity - terms, controls) for terms in (upper, lower)
+    )
     saturated = low > limit - math.log(SHARED_NEIGHBOURS)
     flags = (f"lower is near its limit ln M = {limit:.2f}: pass more samples",) if saturated else ()
-    return InformationBounds(low, high, low_error, high_error, near, far, near_error, far_error, limit, flags)
+    return InformationBounds(
+        low, high, low_error, high_error, near, far, near_error, far_error, limit, flags
+    )
 
 
 def _intercept(terms, controls):
@@ -203,7 +220,9 @@ def _rows(features, key, noise):
     def tile(part):
         points, rows = part
         logits = _log_weighted_density(points, features, equal, noise)
-        return jax.nn.logsumexp(jnp.where(rows[:, None] == jnp.arange(M)[None], -jnp.inf, logits), axis=1)
+        return jax.nn.logsumexp(
+            jnp.where(rows[:, None] == jnp.arange(M)[None], -jnp.inf, logits), axis=1
+        )
 
     tiles = _tiles(M, features + noise**0.5 * z, jnp.arange(M))
     others = jax.lax.map(tile, tiles).reshape(-1)[:M]

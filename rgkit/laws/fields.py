@@ -60,11 +60,17 @@ class FieldLaw:
     def __post_init__(self):
         samples = np.asarray(self.samples)
         if samples.ndim != 2 or samples.shape[0] < SMALLEST_SAMPLE or not samples.shape[1]:
-            raise ValueError(f"samples must have shape (M >= {SMALLEST_SAMPLE}, n), got {samples.shape}: a row a configuration.")
+            raise ValueError(
+                f"samples must have shape (M >= {SMALLEST_SAMPLE}, n), got {samples.shape}: a row a configuration."
+            )
         if samples.dtype.kind != "f" or not np.isfinite(samples).all():
-            raise ValueError(f"samples must be finite floats, got dtype {samples.dtype}: a law of integers has no density.")
+            raise ValueError(
+                f"samples must be finite floats, got dtype {samples.dtype}: a law of integers has no density."
+            )
         if self.reference_variance is not None and not self.reference_variance > 0:
-            raise ValueError(f"reference_variance must be positive or None, got {self.reference_variance}.")
+            raise ValueError(
+                f"reference_variance must be positive or None, got {self.reference_variance}."
+            )
         object.__setattr__(self, "samples", samples)
 
     @property
@@ -86,7 +92,9 @@ class FieldLaw:
     def neighbour_correlation(self, periodic: bool = True) -> Measurement:
         """Mean covariance of neighbours (in the order given) over the mean variance; on a ring unless told otherwise."""
         if self.n_features < 2:
-            raise ValueError("a law of one feature has no neighbours: use a kernel with at least 2 features.")
+            raise ValueError(
+                "a law of one feature has no neighbours: use a kernel with at least 2 features."
+            )
         centred = self.samples - self.mean()
         pairs = (centred * np.roll(centred, -1, axis=1))[:, : None if periodic else -1].mean(1)
         variances = (centred**2).mean(1)
@@ -103,14 +111,21 @@ class FieldLaw:
         """
         centred = self.samples - self.mean()
         powers = np.stack([centred**p for p in range(7)])
-        rows = {j: _cumulants(powers[:, :, j : j + 1]) for j in range(self.n_features)} | {"pooled": _cumulants(powers)}
+        rows = {j: _cumulants(powers[:, :, j : j + 1]) for j in range(self.n_features)} | {
+            "pooled": _cumulants(powers)
+        }
         return pd.DataFrame.from_dict(rows, orient="index")
 
     @functools.cached_property
     def _entropies(self) -> np.ndarray:
         """Entropy of the single features and what they share, ``(17, 2)``: from all rows, then from each batch."""
         random = np.random.default_rng(0)
-        return np.array([_entropies(rows, random) for rows in _with_batches(_undo_rounding(self.samples, random))])
+        return np.array(
+            [
+                _entropies(rows, random)
+                for rows in _with_batches(_undo_rounding(self.samples, random))
+            ]
+        )
 
     def entropy(self) -> Measurement:
         """Differential entropy H(y)."""
@@ -124,7 +139,10 @@ class FieldLaw:
                 function that gives the log density of rows, ``(M, n)`` to ``(M,)``.
         """
         cross = _cross_entropy(reference, self.reference_variance, self.n_features)
-        return self._measured([cross(rows) for rows in _with_batches(self.samples.astype(float))] - self._entropies @ [1, -1])
+        return self._measured(
+            [cross(rows) for rows in _with_batches(self.samples.astype(float))]
+            - self._entropies @ [1, -1]
+        )
 
     def _measured(self, estimates):
         drift = self._entropies[1:].mean(0) - self._entropies[0]
@@ -148,7 +166,11 @@ def _cumulants(powers) -> dict[str, float]:
     # subtracting the sample mean from the data changes a moment in first order too
     moves = [rows[p] - m[p] - p * (m[p - 1] * powers[1]).mean(1) for p in range(1, 7)]
     _, d2, d3, d4, _, d6 = moves
-    values = {"k2": m[2], "k4": m[4] - 3 * m[2] ** 2, "k6": m[6] - 15 * m[4] * m[2] - 10 * m[3] ** 2 + 30 * m[2] ** 3}
+    values = {
+        "k2": m[2],
+        "k4": m[4] - 3 * m[2] ** 2,
+        "k6": m[6] - 15 * m[4] * m[2] - 10 * m[3] ** 2 + 30 * m[2] ** 3,
+    }
     values["excess_kurtosis"] = values["k4"] / m[2] ** 2
     slopes = {
         "k2": d2,
@@ -156,7 +178,10 @@ def _cumulants(powers) -> dict[str, float]:
         "k6": d6 - 15 * (m[4] * d2 + m[2] * d4) - 20 * m[3] * d3 + 90 * m[2] ** 2 * d2,
         "excess_kurtosis": (d4 - 2 * m[4] / m[2] * d2) / m[2] ** 2,
     }
-    errors = {f"{name}_error": float(slope.std(ddof=1) / slope.size**0.5) for name, slope in slopes.items()}
+    errors = {
+        f"{name}_error": float(slope.std(ddof=1) / slope.size**0.5)
+        for name, slope in slopes.items()
+    }
     return {name: float(value) for name, value in values.items()} | errors
 
 
@@ -166,9 +191,16 @@ def _cross_entropy(reference, variance, n):
         return lambda rows: _gaussian_cross_entropy(rows, variance)
     if isinstance(reference, ScalarChain):
         if reference.n_sites != n:
-            raise ValueError(f"reference must have n_sites = {n}, one for each feature, got {reference.n_sites}.")
+            raise ValueError(
+                f"reference must have n_sites = {n}, one for each feature, got {reference.n_sites}."
+            )
         constant, potential = reference.log_partition(), reference.parameters
-        return lambda rows: constant - float(np.asarray(reference.statistics(rows), float).mean(0) @ list(potential.values()))
+        return lambda rows: (
+            constant
+            - float(
+                np.asarray(reference.statistics(rows), float).mean(0) @ list(potential.values())
+            )
+        )
     return lambda rows: -float(np.mean(np.asarray(reference(rows), float)))
 
 
@@ -186,7 +218,10 @@ def _undo_rounding(samples, random) -> np.ndarray:
 def _entropies(samples, random) -> tuple[float, float]:
     """Sum of the entropies of the single features, and what the features share."""
     spreads = samples.std(0)
-    single = sum(_neighbour_entropy(column[:, None], 16) for column in (samples / spreads).T) + np.log(spreads).sum()
+    single = (
+        sum(_neighbour_entropy(column[:, None], 16) for column in (samples / spreads).T)
+        + np.log(spreads).sum()
+    )
     return float(single), _shared(samples, random) if samples.shape[1] > 1 else 0.0
 
 
@@ -203,14 +238,22 @@ def _shared(samples, random) -> float:
 
 def _neighbour_entropy(samples, neighbours) -> float:
     """The estimate of Kozachenko and Leonenko, less its bias for white Gaussian noise."""
-    distances = _sorted_distances(samples, neighbours) if samples.shape[1] == 1 else _distances(samples, neighbours)
+    distances = (
+        _sorted_distances(samples, neighbours)
+        if samples.shape[1] == 1
+        else _distances(samples, neighbours)
+    )
     if not distances.min() > 0:
         raise ValueError(
             "samples repeat a value: the law has an atom, and no entropy. Add noise to the features (a Gaussian channel), "
             "or dequantise the data with uniform noise of the size of its steps."
         )
     rows, n = samples.shape
-    return _constant(rows, n, neighbours) + n * float(np.log(distances).mean()) - _gaussian_bias(rows, n, neighbours)
+    return (
+        _constant(rows, n, neighbours)
+        + n * float(np.log(distances).mean())
+        - _gaussian_bias(rows, n, neighbours)
+    )
 
 
 def _distances(samples, neighbours):
@@ -226,7 +269,9 @@ def _sorted_distances(samples, neighbours):
         (lambda j: line - padded[neighbours - j :][: len(line)]),
         (lambda j: padded[neighbours + j :][: len(line)] - line),
     )
-    return functools.reduce(np.minimum, (np.maximum(left(j), right(neighbours - j)) for j in range(neighbours + 1)))
+    return functools.reduce(
+        np.minimum, (np.maximum(left(j), right(neighbours - j)) for j in range(neighbours + 1))
+    )
 
 
 def _constant(rows, n, neighbours) -> float:
@@ -245,4 +290,8 @@ def _gaussian_bias(rows, n, neighbours) -> float:
     quantiles, weights = (2 + 3 * nodes - nodes**3) / 4, 3 * (1 - nodes**2) / 4 * weights
     radii, masses = chi2.ppf(quantiles, n), beta.ppf(quantiles, neighbours, rows - neighbours)
     squares = chndtrix(masses[None, :], n, radii[:, None])
-    return _constant(rows, n, neighbours) + n / 2 * float(weights @ np.log(squares) @ weights) - n / 2 * LOG_2PI_E
+    return (
+        _constant(rows, n, neighbours)
+        + n / 2 * float(weights @ np.log(squares) @ weights)
+        - n / 2 * LOG_2PI_E
+    )

@@ -36,7 +36,9 @@ def walsh_hadamard(values) -> np.ndarray:
     """
     source = np.array(values, dtype=float, order="C")
     if source.shape[-1] & (source.shape[-1] - 1) or not source.shape[-1]:
-        raise ValueError(f"values must have 2**n entries in their last axis, got {source.shape[-1]}.")
+        raise ValueError(
+            f"values must have 2**n entries in their last axis, got {source.shape[-1]}."
+        )
     n, target = source.shape[-1].bit_length() - 1, np.empty_like(source)
     for first in range(0, n, SPINS_AT_ONCE):
         _transform_spins(source, target, first, min(SPINS_AT_ONCE, n - first))
@@ -52,7 +54,9 @@ def _transform_spins(source, target, first, count):
         np.matmul(source.reshape(shape), matrix, out=target.reshape(shape))
         return
     width = min(2**first, SMALL_COLUMNS)
-    source, target = (a.reshape(-1, 2**count, 2**first // width, width).swapaxes(1, 2) for a in (source, target))
+    source, target = (
+        a.reshape(-1, 2**count, 2**first // width, width).swapaxes(1, 2) for a in (source, target)
+    )
     np.matmul(matrix, source, out=target)
 
 
@@ -101,7 +105,9 @@ class SpinLaw:
             return np.full_like(self.probabilities, 1 / len(self.probabilities))
         reference = np.asarray(getattr(reference, "probabilities", reference), dtype=float)
         if reference.shape != self.probabilities.shape:
-            raise ValueError(f"reference must have shape {self.probabilities.shape}, got {reference.shape}.")
+            raise ValueError(
+                f"reference must have shape {self.probabilities.shape}, got {reference.shape}."
+            )
         return reference
 
     def divergence(self, reference=None) -> float:
@@ -111,18 +117,33 @@ class SpinLaw:
         first order in one over the number of samples, so it may come out slightly negative.
         """
         value = float(rel_entr(self.probabilities, self._reference(reference)).sum())
-        return value if self.covariance is None else value - float(np.trace(self._relative_covariance())) / 2
+        return (
+            value
+            if self.covariance is None
+            else value - float(np.trace(self._relative_covariance())) / 2
+        )
 
     def divergence_standard_error(self, reference=None) -> float:
         """Standard error of `divergence`, by the delta method to second order; zero for an exact law."""
         if self.covariance is None:
             return 0.0
-        slope = np.where(self.probabilities > 0, np.log(np.maximum(self.probabilities, 1e-300) / self._reference(reference)), 0)
+        slope = np.where(
+            self.probabilities > 0,
+            np.log(np.maximum(self.probabilities, 1e-300) / self._reference(reference)),
+            0,
+        )
         quadratic = self._relative_covariance()
         return float(np.sqrt(slope @ self.covariance @ slope + np.sum(quadratic * quadratic.T) / 2))
 
     def _relative_covariance(self) -> np.ndarray:
-        scale = np.sqrt(np.divide(1, self.probabilities, out=np.zeros_like(self.probabilities), where=self.probabilities > 0))
+        scale = np.sqrt(
+            np.divide(
+                1,
+                self.probabilities,
+                out=np.zeros_like(self.probabilities),
+                where=self.probabilities > 0,
+            )
+        )
         return self.covariance * np.outer(scale, scale)
 
     def couplings(self) -> pd.DataFrame:
@@ -141,10 +162,14 @@ class SpinLaw:
                 f"{self.n_features}: use `correlations`, or a kernel with fewer features."
             )
         names = subsets(self.n_features)
-        table = pd.DataFrame({"subset": names, "order": [len(s) for s in names], "value": self._coupling_values()})
+        table = pd.DataFrame(
+            {"subset": names, "order": [len(s) for s in names], "value": self._coupling_values()}
+        )
         if self.covariance is not None:
             slopes = walsh_hadamard(np.diag(1 / self.probabilities)) / len(self.probabilities)
-            table["standard_error"] = np.sqrt(np.einsum("ys,yz,zs->s", slopes, self.covariance, slopes))
+            table["standard_error"] = np.sqrt(
+                np.einsum("ys,yz,zs->s", slopes, self.covariance, slopes)
+            )
         return table
 
     def _coupling_values(self) -> np.ndarray:
@@ -189,7 +214,9 @@ class SpinLaw:
         return spins.T @ (self.probabilities[:, None] * spins)
 
 
-def pushforward(system, kernel: Kernel, *, n_samples: int | None = None, key=None) -> SpinLaw | FieldLaw:
+def pushforward(
+    system, kernel: Kernel, *, n_samples: int | None = None, key=None
+) -> SpinLaw | FieldLaw:
     r"""The law of the features, :math:`q(y) = \sum_x P(y|x)\, p(x)`; for spin features the noise :math:`H(y|x)` too.
 
     For spins exact by enumeration in bounded memory for at most 24 sites (28 on an accelerator): rows are streamed, sums
@@ -212,7 +239,9 @@ def pushforward(system, kernel: Kernel, *, n_samples: int | None = None, key=Non
     """
     n, real = kernel.n_features(system.n_sites), _real_features(system, kernel)
     if (n_samples is None) != (key is None):
-        raise ValueError("n_samples and key go together: pass both for a sampled law, neither for an exact one.")
+        raise ValueError(
+            "n_samples and key go together: pass both for a sampled law, neither for an exact one."
+        )
     if n_samples is None:
         if real or isinstance(system, ScalarChain):
             raise ValueError(
@@ -222,7 +251,9 @@ def pushforward(system, kernel: Kernel, *, n_samples: int | None = None, key=Non
     if real:
         return _field_law(system, kernel, n_samples, key)
     if n > MAX_COUPLED_FEATURES:
-        raise ValueError(f"a sampled law has at most {MAX_COUPLED_FEATURES} features, this kernel has {n}: use fewer.")
+        raise ValueError(
+            f"a sampled law has at most {MAX_COUPLED_FEATURES} features, this kernel has {n}: use fewer."
+        )
     return _estimate(kernel, system.sample(key, n_samples), n)
 
 
@@ -234,8 +265,12 @@ def _real_features(system, kernel) -> bool:
 
 def _field_law(system, kernel, n_samples, key) -> FieldLaw:
     system_key, kernel_key = jax.random.split(_validation.key("key", key))
-    y = _draw_features(kernel, system.sample(system_key, n_samples), jax.random.split(kernel_key, n_samples))
-    variance = kernel.channel.power + kernel.channel.noise if isinstance(kernel, FCNetwork) else None
+    y = _draw_features(
+        kernel, system.sample(system_key, n_samples), jax.random.split(kernel_key, n_samples)
+    )
+    variance = (
+        kernel.channel.power + kernel.channel.noise if isinstance(kernel, FCNetwork) else None
+    )
     return FieldLaw(np.asarray(y), variance)
 
 
@@ -258,8 +293,13 @@ def _push(kernel, rows, weights):
 
 def _estimate(kernel, samples, n) -> SpinLaw:
     with jax.enable_x64(True):
-        sums = [_sum_rows(kernel, samples[i : i + CHUNK_ROWS]) for i in range(0, len(samples), CHUNK_ROWS)]
-    law, noise, second = (sum(np.asarray(part) for part in parts) / len(samples) for parts in zip(*sums, strict=True))
+        sums = [
+            _sum_rows(kernel, samples[i : i + CHUNK_ROWS])
+            for i in range(0, len(samples), CHUNK_ROWS)
+        ]
+    law, noise, second = (
+        sum(np.asarray(part) for part in parts) / len(samples) for parts in zip(*sums, strict=True)
+    )
     return SpinLaw(law, float(noise), (second - np.outer(law, law)) / (len(samples) - 1))
 
 

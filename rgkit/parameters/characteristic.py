@@ -22,7 +22,9 @@ class Estimate:
     flags: tuple[str, ...] = ()
 
 
-def characteristic_parameters(law_or_samples, family: IsingChain | ScalarChain, *, method: str | None = None) -> Estimate:
+def characteristic_parameters(
+    law_or_samples, family: IsingChain | ScalarChain, *, method: str | None = None
+) -> Estimate:
     r"""Parameters of the member :math:`p_\theta \propto e^{\theta \cdot T}` of a family that is nearest to a law q.
 
     "likelihood" minimises :math:`D(q\|p_\theta)`: the means of the sufficient statistics T are equal in q and in
@@ -64,30 +66,48 @@ def characteristic_parameters(law_or_samples, family: IsingChain | ScalarChain, 
 
 def _spin_parameters(law_or_samples, family, method):
     if method != "likelihood":
-        raise ValueError(f"method must be 'likelihood' for spins, got {method!r}: score matching needs a density.")
+        raise ValueError(
+            f"method must be 'likelihood' for spins, got {method!r}: score matching needs a density."
+        )
     statistics = np.asarray(family.statistics(family.configurations()), float)
     moments, covariance = _moments(law_or_samples, family)
     if _on_boundary(statistics, moments):
         infinite = {"K": float(np.sign(moments[0]) * np.inf), "h": float("nan")}
-        return Estimate(infinite, {"K": float("nan"), "h": float("nan")}, ("moments on the boundary of the family",))
+        return Estimate(
+            infinite,
+            {"K": float("nan"), "h": float("nan")},
+            ("moments on the boundary of the family",),
+        )
     parameters = _match(statistics, moments)
     inverse = np.linalg.inv(_fisher(statistics, parameters))
     errors = np.sqrt(np.diag(inverse @ covariance @ inverse))
-    return Estimate(dict(zip("Kh", parameters.tolist(), strict=True)), dict(zip("Kh", errors.tolist(), strict=True)))
+    return Estimate(
+        dict(zip("Kh", parameters.tolist(), strict=True)),
+        dict(zip("Kh", errors.tolist(), strict=True)),
+    )
 
 
 def _moments(law_or_samples, family):
     """Means of the statistics and the covariance matrix of these means."""
     if isinstance(law_or_samples, SpinLaw):
         if law_or_samples.n_features != family.n_sites:
-            raise ValueError(f"family must have n_sites = {law_or_samples.n_features}, got {family.n_sites}.")
+            raise ValueError(
+                f"family must have n_sites = {law_or_samples.n_features}, got {family.n_sites}."
+            )
         statistics = np.asarray(family.statistics(family.configurations()), float)
         covariance = law_or_samples.covariance
         spread = np.zeros((2, 2)) if covariance is None else statistics.T @ covariance @ statistics
         return law_or_samples.probabilities @ statistics, spread
     samples = np.asarray(getattr(law_or_samples, "samples", law_or_samples), dtype=float)
-    if samples.ndim != 2 or samples.shape[1] != family.n_sites or len(samples) < 2 or not np.all(abs(samples) == 1):
-        raise ValueError(f"samples must be spins +1 or -1 of shape (M >= 2, {family.n_sites}), got shape {samples.shape}.")
+    if (
+        samples.ndim != 2
+        or samples.shape[1] != family.n_sites
+        or len(samples) < 2
+        or not np.all(abs(samples) == 1)
+    ):
+        raise ValueError(
+            f"samples must be spins +1 or -1 of shape (M >= 2, {family.n_sites}), got shape {samples.shape}."
+        )
     statistics = np.asarray(family.statistics(samples), float)
     return statistics.mean(0), np.cov(statistics.T) / len(samples)
 
@@ -116,6 +136,11 @@ def _match(statistics, moments):
         return softmax(statistics @ parameters) @ statistics - moments
 
     fit = minimize(
-        dual, np.zeros(2), jac=slope, hess=lambda p: _fisher(statistics, p), method="trust-exact", options={"gtol": 1e-12}
+        dual,
+        np.zeros(2),
+        jac=slope,
+        hess=lambda p: _fisher(statistics, p),
+        method="trust-exact",
+        options={"gtol": 1e-12},
     )
     return fit.x

@@ -27,33 +27,54 @@ def field_parameters(law, family, method):
     """Values, standard errors and flags for `rgkit.characteristic_parameters`, by "score" or "likelihood"."""
     if method not in ("score", "likelihood"):
         raise ValueError(f"method must be 'score' or 'likelihood', got {method!r}.")
-    data = _matching_chain(law, family) if isinstance(law, ScalarChain) else _field_samples(law, family)
+    data = (
+        _matching_chain(law, family)
+        if isinstance(law, ScalarChain)
+        else _field_samples(law, family)
+    )
     values, covariance, flags = _match_scores(data, family)
     if method == "likelihood":
         values, covariance, flags = _match_moments(data, family, start=values)
-    named = (dict(zip(family.parameters, v.tolist(), strict=True)) for v in (values, np.sqrt(np.diag(covariance))))
+    named = (
+        dict(zip(family.parameters, v.tolist(), strict=True))
+        for v in (values, np.sqrt(np.diag(covariance)))
+    )
     return *named, flags or _flags(family, values, covariance, method)
 
 
 def _matching_chain(law, family):
     if (law.n_sites, law.periodic) != (family.n_sites, family.periodic):
-        raise ValueError(f"family must have n_sites = {law.n_sites} and periodic = {law.periodic} as the law, got {family}.")
+        raise ValueError(
+            f"family must have n_sites = {law.n_sites} and periodic = {law.periodic} as the law, got {family}."
+        )
     return law
 
 
 def _field_samples(law, family):
     """Samples ``(M, n)`` that can determine the parameters, or the reason why they cannot."""
-    samples, n, names = np.asarray(getattr(law, "samples", law), float), family.n_sites, ", ".join(family.parameters)
+    samples, n, names = (
+        np.asarray(getattr(law, "samples", law), float),
+        family.n_sites,
+        ", ".join(family.parameters),
+    )
     if samples.ndim != 2 or samples.shape[1] != n:
-        raise ValueError(f"samples must have shape (M, {n}), one configuration in each row, got shape {samples.shape}.")
+        raise ValueError(
+            f"samples must have shape (M, {n}), one configuration in each row, got shape {samples.shape}."
+        )
     if len(samples) <= len(family.parameters):
-        raise ValueError(f"samples has too few rows ({len(samples)}) for the statistics of {names}: pass more configurations.")
+        raise ValueError(
+            f"samples has too few rows ({len(samples)}) for the statistics of {names}: pass more configurations."
+        )
     bad = np.flatnonzero(~np.isfinite(samples).all(1))
     if len(bad):
-        raise ValueError(f"samples must be finite, row {bad[0]} (of {len(bad)} such rows) is not: mend what made it.")
+        raise ValueError(
+            f"samples must be finite, row {bad[0]} (of {len(bad)} such rows) is not: mend what made it."
+        )
     constant = np.flatnonzero(np.ptp(samples, axis=0) == 0)
     if len(constant):
-        raise ValueError(f"feature {constant[0]} of samples is constant ({samples[0, constant[0]]:.3g}): leave it out.")
+        raise ValueError(
+            f"feature {constant[0]} of samples is constant ({samples[0, constant[0]]:.3g}): leave it out."
+        )
     return samples
 
 
@@ -61,7 +82,9 @@ def _check_independent(matrix, family):
     """Refuse a Gram matrix ``(k, k)`` of the statistics (or of their gradients) that is singular, naming the statistics."""
     names, size = np.array(list(family.parameters)), np.sqrt(np.diag(matrix))
     if np.any(size == 0):
-        raise ValueError(f"the statistic of {names[np.argmin(size)]} is constant in samples: take a family without it.")
+        raise ValueError(
+            f"the statistic of {names[np.argmin(size)]} is constant in samples: take a family without it."
+        )
     values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
     if values[0] < COLLINEAR:
         involved = ", ".join(names[np.abs(vectors[:, 0]) > 0.1])
@@ -76,14 +99,23 @@ def _flags(family, values, covariance, method):
     names, errors = list(family.parameters), np.sqrt(np.diag(covariance))
     margin, name = _margin(values), names[-2]
     where = f"{name} = 0" if len(values) > 2 else "r = 2|K|"
-    flags = [f"{name} is beyond its boundary {where}: no member of the family has it"] if margin < -ROUNDING else []
+    flags = (
+        [f"{name} is beyond its boundary {where}: no member of the family has it"]
+        if margin < -ROUNDING
+        else []
+    )
     if abs(margin) <= max(2 * errors[-2], ROUNDING):
         advice = "the law may lie on it" if method == "score" else "errors are not normal there"
         flags.append(f"{name} is within two standard errors of its boundary {where}: {advice}")
     if errors.all():
-        for i, j in zip(*np.nonzero(np.triu(np.abs(covariance) > CORRELATED * np.outer(errors, errors), 1)), strict=True):
+        for i, j in zip(
+            *np.nonzero(np.triu(np.abs(covariance) > CORRELATED * np.outer(errors, errors), 1)),
+            strict=True,
+        ):
             correlation = covariance[i, j] / (errors[i] * errors[j])
-            flags.append(f"errors of {names[i]} and {names[j]} are correlated ({correlation:.3f}): each trades for the other")
+            flags.append(
+                f"errors of {names[i]} and {names[j]} are correlated ({correlation:.3f}): each trades for the other"
+            )
     return tuple(flags)
 
 
@@ -111,7 +143,10 @@ def _derivatives(family, x):
 
 
 def _chunks(family, samples):
-    return (_derivatives(family, samples[start : start + CHUNK_ROWS]) for start in range(0, len(samples), CHUNK_ROWS))
+    return (
+        _derivatives(family, samples[start : start + CHUNK_ROWS])
+        for start in range(0, len(samples), CHUNK_ROWS)
+    )
 
 
 def _match_scores(data, family):
@@ -169,11 +204,15 @@ def _nearest_member(family, moments, start):
         start, is_nearest = _edge(family, moments, start)
         if is_nearest:
             name = [*family.parameters][-2]
-            return start, (f"{name} is on its boundary {name} = 0: errors, those of a free estimate, are not normal there",)
+            return start, (
+                f"{name} is on its boundary {name} = 0: errors, those of a free estimate, are not normal there",
+            )
     if parameters is None:
         parameters = _inside(family, moments, start, PATIENCE)
     if parameters is None:
-        raise ValueError("likelihood finds no member of the family with these moments: use method='score', or another family.")
+        raise ValueError(
+            "likelihood finds no member of the family with these moments: use method='score', or another family."
+        )
     return parameters, ()
 
 
@@ -220,7 +259,9 @@ def _normalisable(family, moments, start):
     """The start, its leading coefficient moved inside: to a tenth of one over the mean of its power of the field."""
     inside = np.array(start)
     if _margin(inside) <= 0:
-        inside[-2] = 0.1 * family.n_sites / -moments[-2] + (2.1 * abs(inside[-1]) if len(inside) == 2 else 0.0)
+        inside[-2] = 0.1 * family.n_sites / -moments[-2] + (
+            2.1 * abs(inside[-1]) if len(inside) == 2 else 0.0
+        )
     return inside
 
 
@@ -233,7 +274,12 @@ def _moments_of(chain, orders):
     # a vanishing coefficient changes no law, and its statistic comes with the others
     padded = chain.potential + (0.0,) * (max(orders) // 2 - len(chain.potential))
     means = [*dataclasses.replace(chain, potential=padded).mean_parameters().values()]
-    return np.array([chain.n_sites if p == 0 else means[p // 2 - 1] * (-2.0 if p == 2 else -1.0) for p in orders])
+    return np.array(
+        [
+            chain.n_sites if p == 0 else means[p // 2 - 1] * (-2.0 if p == 2 else -1.0)
+            for p in orders
+        ]
+    )
 
 
 def _exact_moments(law, family):
@@ -245,7 +291,9 @@ def _exact_moments(law, family):
 def _exact_score_terms(law, family):
     """A ``(k, k)`` and b ``(k,)`` of `_score_terms` under a chain of any degree."""
     orders, factors = _powers(family)
-    even = dict(zip(range(0, 2 * orders[-1], 2), _moments_of(law, range(0, 2 * orders[-1], 2)), strict=True))
+    even = dict(
+        zip(range(0, 2 * orders[-1], 2), _moments_of(law, range(0, 2 * orders[-1], 2)), strict=True)
+    )
     sites = factors[:, None] * factors * [[even[p + q - 2] for p in orders] for q in orders]
     bonds = factors * [2 * _odd_pair_sum(law, law.operator.points ** (p - 1), 1) for p in orders]
     ends = 0.0 if law.periodic else 2 * law.correlation(0)
@@ -257,7 +305,9 @@ def _exact_score_terms(law, family):
 def _odd_pair_sum(chain, f, r):
     """Sum over the sites of ``<f(phi_i) phi_{i+r}>`` for an odd function, given on the grid points above zero."""
     (even, even_states), (odd, odd_states) = chain.operator.even_states, chain.operator.odd_states
-    left, right = (even_states.T @ (values[:, None] * odd_states) for values in (f, chain.operator.points))
+    left, right = (
+        even_states.T @ (values[:, None] * odd_states) for values in (f, chain.operator.points)
+    )
     n = chain.n_sites
     if chain.periodic:
         around = np.outer(even ** (n - r), odd**r) + np.outer(even**r, odd ** (n - r))
@@ -265,5 +315,7 @@ def _odd_pair_sum(chain, f, r):
     potential_there = potential(chain.operator.coefficients, chain.operator.points)
     end = np.exp((potential_there.min() - potential_there) / 2) @ even_states
     reached = end * even ** np.arange(n)[:, None]
-    pairs = sum((reached[i] @ left * odd**r) @ (right.T @ reached[n - 1 - r - i]) for i in range(n - r))
+    pairs = sum(
+        (reached[i] @ left * odd**r) @ (right.T @ reached[n - 1 - r - i]) for i in range(n - r)
+    )
     return pairs / (end @ reached[n - 1])

@@ -68,8 +68,12 @@ def slider(name, label, start, stop, step, value):
         value: where the slider starts, and where its reset button returns to.
     """
     if not start <= value <= stop:
-        raise ValueError(f"value must lie between start and stop, got {value} outside [{start}, {stop}]")
-    return alt.param(name=name, value=value, bind=alt.binding_range(min=start, max=stop, step=step, name=label))
+        raise ValueError(
+            f"value must lie between start and stop, got {value} outside [{start}, {stop}]"
+        )
+    return alt.param(
+        name=name, value=value, bind=alt.binding_range(min=start, max=stop, step=step, name=label)
+    )
 
 
 def palette(**meanings):
@@ -92,7 +96,9 @@ def glue(**values):
 
     for name, text in values.items():
         if not isinstance(text, str):
-            raise TypeError(f'{name} must be formatted text, got {type(text).__name__}; write f"{{{name}:.3f}}"')
+            raise TypeError(
+                f'{name} must be formatted text, got {type(text).__name__}; write f"{{{name}:.3f}}"'
+            )
         record = {"scrapbook": {"name": name, "mime_prefix": _GLUE}}
         display({_GLUE + "text/plain": repr(text)}, metadata=record, raw=True)
 
@@ -114,7 +120,9 @@ def _check_description(text):
 def _check_layout(spec):
     encoding = spec.get("encoding", {}) | spec.get("facet", {})
     if "row" in encoding and "column" in encoding:
-        raise ValueError("chart is faceted by row and column; facet by one of them, so that panels can wrap")
+        raise ValueError(
+            "chart is faceted by row and column; facet by one of them, so that panels can wrap"
+        )
 
 
 def _check_size(spec):

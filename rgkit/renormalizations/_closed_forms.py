@@ -27,7 +27,9 @@ def sum_of_logs(powers, exponents):
     rate = sp.gcd_list([sp.S.Zero, *bases.values()])
     # numbers last: SymPy would multiply them into the first sum that it meets
     ordered = sorted(bases.items(), key=lambda item: item[0].is_number)
-    return sp.expand(linear) + rate * sp.log(sp.prod(base ** (power / rate) for base, power in ordered))
+    return sp.expand(linear) + rate * sp.log(
+        sp.prod(base ** (power / rate) for base, power in ordered)
+    )
 
 
 def _hyperbolic(factor, exponents):
@@ -42,7 +44,11 @@ def _hyperbolic(factor, exponents):
     for power, coefficient in terms.items():
         paired = terms.get(image(power)) == coefficient
         moved = (power - image(power)) / 2 if paired else sp.zeros(*centre.shape)
-        rest += coefficient * sp.exp(exponents.dot(power - centre - moved)) * sp.cosh(exponents.dot(moved))
+        rest += (
+            coefficient
+            * sp.exp(exponents.dot(power - centre - moved))
+            * sp.cosh(exponents.dot(moved))
+        )
     number, rest = rest.as_content_primitive()
     return exponents.dot(centre), number, rest
 
@@ -52,7 +58,9 @@ def _reflection(terms, centre):
     identity = sp.eye(len(centre))
     mirrors = [identity, *(sp.diag(*row) for row in identity.tolist())]
     images = [functools.partial(_reflect, mirror, centre) for mirror in mirrors]
-    whole = [image for image in images if all(terms.get(image(power)) == c for power, c in terms.items())]
+    whole = [
+        image for image in images if all(terms.get(image(power)) == c for power, c in terms.items())
+    ]
     return (whole or images)[0]
 
 

@@ -43,7 +43,9 @@ def common_parts(expressions):
             return expression
         if expression not in short:
             written = expression.func(*map(shorten, expression.args))
-            named = uses[expression] > 1 and not (expression.is_Mul and all(part.is_Atom for part in expression.args))
+            named = uses[expression] > 1 and not (
+                expression.is_Mul and all(part.is_Atom for part in expression.args)
+            )
             short[expression] = sp.Symbol(f"c_{{{len(parts)}}}") if named else written
             if named:
                 parts[short[expression].name] = written
@@ -70,7 +72,10 @@ def _evaluated(expression, known):
     if expression.is_Number:
         return [_number(expression)] + [0] * (len(next(iter(known.values()))) - 1)
     if expression.is_Add:
-        return [sum(column) for column in zip(*(_series(term, known) for term in expression.args), strict=True)]
+        return [
+            sum(column)
+            for column in zip(*(_series(term, known) for term in expression.args), strict=True)
+        ]
     factor, rest = expression.as_coeff_Mul()
     if factor != 1:
         return [_number(factor) * coefficient for coefficient in _series(rest, known)]
@@ -80,7 +85,9 @@ def _evaluated(expression, known):
         return _power(_series(expression.base, known), _number(expression.exp))
     if expression.func is sp.log:
         return _logarithm(_series(expression.args[0], known))
-    raise ValueError(f"loop contains {expression}: make it of its arguments by sums, products, constant powers and logarithms.")
+    raise ValueError(
+        f"loop contains {expression}: make it of its arguments by sums, products, constant powers and logarithms."
+    )
 
 
 def _number(value):
@@ -90,7 +97,9 @@ def _number(value):
 
 
 def _product(left, right):
-    nonzero = [(k, value) for k, value in enumerate(left) if not (isinstance(value, int) and value == 0)]
+    nonzero = [
+        (k, value) for k, value in enumerate(left) if not (isinstance(value, int) and value == 0)
+    ]
     return [sum(value * right[n - k] for k, value in nonzero if k <= n) for n in range(len(right))]
 
 
@@ -117,4 +126,10 @@ def _logarithm(series):
 def _log(value):
     if isinstance(value, sp.Basic):
         return sp.log(value)
-    return jnp.log(value) if isinstance(value, jax.Array) else math.log(value) if value > 0 else math.nan
+    return (
+        jnp.log(value)
+        if isinstance(value, jax.Array)
+        else math.log(value)
+        if value > 0
+        else math.nan
+    )

@@ -54,7 +54,9 @@ class Renormalization(abc.ABC):
         """Return ``values`` in order with a missing field ``h`` as 0; refuse unknown and missing names."""
         unknown = [name for name in values if name not in self.names]
         if unknown:
-            raise ValueError(f"unknown coupling {unknown[0]!r}: this renormalization has {', '.join(self.names)}.")
+            raise ValueError(
+                f"unknown coupling {unknown[0]!r}: this renormalization has {', '.join(self.names)}."
+            )
         missing = [name for name in self.names if name not in values and name != "h"]
         if missing:
             raise ValueError(f"coupling {missing[0]!r} is missing: give a value for it.")
@@ -151,9 +153,13 @@ class RGFlow(Renormalization):
         value that is not finite or a point where the flow is not defined, ``TypeError`` for a value that is
         not a real number.
         """
-        return dict(zip(self.names, map(float, self._beta(self._start(values).tolist())), strict=True))
+        return dict(
+            zip(self.names, map(float, self._beta(self._start(values).tolist())), strict=True)
+        )
 
-    def flow(self, start, log_scale: float, *, n_points: int = 101, largest: float = 1e6) -> pd.DataFrame:
+    def flow(
+        self, start, log_scale: float, *, n_points: int = 101, largest: float = 1e6
+    ) -> pd.DataFrame:
         r"""Integrate the flow from ``start`` over :math:`\ell` = 0 to ``log_scale`` (below 0: to the ultraviolet).
 
         Returns a table with the columns log_scale, scale (:math:`e^\ell`) and the couplings at ``n_points``
@@ -166,7 +172,9 @@ class RGFlow(Renormalization):
         theta, end = self._start(start), check.real("log_scale", log_scale)
         times = np.linspace(0.0, end, check.positive_integer("n_points", n_points, minimum=2))
         with jax.enable_x64(True):
-            solution = _integrate(self._vector_field, self._overrun, theta / self._unit, jnp.asarray(times), largest)
+            solution = _integrate(
+                self._vector_field, self._overrun, theta / self._unit, jnp.asarray(times), largest
+            )
             reached, states = np.asarray(solution.ts), np.asarray(solution.ys) * self._unit
             ended = bool(solution.result == diffrax.RESULTS.successful)
         filled = np.isfinite(reached)
@@ -178,7 +186,9 @@ class RGFlow(Renormalization):
         They are Python floats, and complex numbers where they come in conjugate pairs. ``fixed_point``:
         couplings by name. Raises ``ValueError`` where the couplings are not a fixed point.
         """
-        eigenvalues = np.linalg.eigvals(self._linearization(self._require_fixed(fixed_point))).tolist()
+        eigenvalues = np.linalg.eigvals(
+            self._linearization(self._require_fixed(fixed_point))
+        ).tolist()
         ordered = sorted(eigenvalues, key=lambda value: (-value.real, -value.imag))
         return [value if value.imag else value.real for value in ordered]
 
@@ -207,13 +217,17 @@ class RGFlow(Renormalization):
     def _compiled(self):
         equations = sp.Matrix(list(self.expressions.values()))
         both = list(equations), equations.jacobian(self.couplings).tolist()
-        return [sp.lambdify(self.couplings, expression, modules="math", cse=True) for expression in both]
+        return [
+            sp.lambdify(self.couplings, expression, modules="math", cse=True) for expression in both
+        ]
 
     @functools.cached_property
     def _vector_field(self):
         # one function object for each flow, so that the compiled integration is found again
         unit = self._unit
-        return lambda _, scaled, __: jnp.stack([jnp.asarray(b) for b in self._beta(list(scaled * unit))]) / unit
+        return lambda _, scaled, __: (
+            jnp.stack([jnp.asarray(b) for b in self._beta(list(scaled * unit))]) / unit
+        )
 
     @functools.cached_property
     def _overrun(self):
@@ -225,7 +239,9 @@ class RGFlow(Renormalization):
 
     def _start(self, values) -> np.ndarray:
         theta = self._vector(values)
-        left = [sentence for sentence, number in self._domain(theta.tolist()).items() if not number > 0]
+        left = [
+            sentence for sentence, number in self._domain(theta.tolist()).items() if not number > 0
+        ]
         if left:
             raise ValueError(f"the flow is not defined at {dict(values)}: {left[0]}.")
         return theta
@@ -235,7 +251,9 @@ class RGFlow(Renormalization):
         return {}
 
     def _reason(self, last, largest):
-        crossed = [sentence for sentence, number in self._domain(last.tolist()).items() if not number > 0]
+        crossed = [
+            sentence for sentence, number in self._domain(last.tolist()).items() if not number > 0
+        ]
         sizes = np.abs(last / self._unit)
         if not crossed and sizes.max() >= largest:
             crossed = [f"coupling {self.names[sizes.argmax()]} has passed {largest:g} in size"]
@@ -243,7 +261,12 @@ class RGFlow(Renormalization):
 
     def _table(self, reached, states, ended, largest):
         # the last state is the end of the integration: a repetition, unless the flow was stopped inside the domain
-        keep = np.array([all(number > 0 for number in self._domain(state).values()) for state in states.tolist()])
+        keep = np.array(
+            [
+                all(number > 0 for number in self._domain(state).values())
+                for state in states.tolist()
+            ]
+        )
         keep[-1] &= not ended
         table = pd.DataFrame(states[keep], columns=list(self.names))
         table.insert(0, "log_scale", reached[keep])
@@ -263,10 +286,15 @@ class RGFlow(Renormalization):
 
     def _stays(self, point: dict) -> bool:
         theta = np.array(list(point.values()), dtype=float)
-        if not (np.isfinite(theta).all() and all(number > 0 for number in self._domain(theta.tolist()).values())):
+        if not (
+            np.isfinite(theta).all()
+            and all(number > 0 for number in self._domain(theta.tolist()).values())
+        ):
             return False
         # how far Newton's method would move it: beta itself is small wherever the flow is slow
-        moved = np.linalg.lstsq(self._jacobian(theta.tolist()), np.array(self._beta(theta.tolist()), dtype=float))[0]
+        moved = np.linalg.lstsq(
+            self._jacobian(theta.tolist()), np.array(self._beta(theta.tolist()), dtype=float)
+        )[0]
         return bool(np.all(np.abs(moved) <= 1e-10 * (self._unit + np.abs(theta))))
 
 

@@ -183,7 +183,9 @@ class TransferMatrixDecimation(RGMap):
     def _closed_forms(self):
         symbols, matrix, lowest = self._weights()
         entries = _power(matrix, symbols[0].ring.to_domain(), self.scale_factor)
-        front = {symbol: self.scale_factor * low for symbol, low in zip(symbols, lowest, strict=True)}
+        front = {
+            symbol: self.scale_factor * low for symbol, low in zip(symbols, lowest, strict=True)
+        }
         logarithms = [log_factors(entries[i], front) for i in self._kept]
         return [self._closed_form(row, logarithms) for row in self._solution.tolist()]
 
@@ -193,7 +195,9 @@ class TransferMatrixDecimation(RGMap):
         for weight, logarithm in zip(weights, logarithms, strict=True):
             for factor, power in logarithm.items():
                 total[factor] += weight * power
-        exponents = [symbol / d for symbol, d in zip(self.couplings, self._denominators, strict=True)]
+        exponents = [
+            symbol / d for symbol, d in zip(self.couplings, self._denominators, strict=True)
+        ]
         return sum_of_logs(total, exponents)
 
 
@@ -213,9 +217,13 @@ class IsingDecimation(TransferMatrixDecimation):
         identity, and for odd b the exchange of the two states. The line ends in the fixed points h = inf and
         h = -inf, about which (K, h) are not coordinates.
         """
-        line = FixedPoint({"K": 0.0, "h": 0.0}, "stable in K; a line of fixed points: (0, h) for every h")
+        line = FixedPoint(
+            {"K": 0.0, "h": 0.0}, "stable in K; a line of fixed points: (0, h) for every h"
+        )
         ordered = FixedPoint({"K": math.inf, "h": 0.0}, "zero temperature, ferromagnet")
-        alternating = FixedPoint({"K": -math.inf, "h": 0.0}, "zero temperature, antiferromagnet; b odd")
+        alternating = FixedPoint(
+            {"K": -math.inf, "h": 0.0}, "zero temperature, antiferromagnet; b odd"
+        )
         return [line, ordered] + [alternating] * (self.scale_factor % 2)
 
     def _map(self, theta):
@@ -229,7 +237,9 @@ class IsingDecimation(TransferMatrixDecimation):
         contrast = bond[0, 0] + bond[1, 1] - bond[0, 1] - bond[1, 0]
         if contrast == 0:
             return 0.0
-        log_det = bond[0, 1] + bond[1, 0] + max(contrast, 0.0) + math.log(-math.expm1(-abs(contrast)))
+        log_det = (
+            bond[0, 1] + bond[1, 0] + max(contrast, 0.0) + math.log(-math.expm1(-abs(contrast)))
+        )
         b, sign = self.scale_factor, math.copysign(1, contrast)
         walls = _log_power(bond, b)[0, 1]
         return math.log1p(sign**b * math.exp(b * log_det - 2 * walls)) / 4
@@ -251,7 +261,9 @@ class IsingDecimation(TransferMatrixDecimation):
         wall = sp.sqrt(_in_boltzmann_weight(sp.exp(-4 * sign * k_new.subs(H, 0)), K, 2 * sign))
         field = _in_boltzmann_weight(sp.diff(h_new, H).subs(H, 0), K, 2 * sign)
         # h -> -h leaves w' even and h' odd, so the mixed derivatives vanish at h = 0
-        return np.diag([float(sp.limit(wall / WEIGHT, WEIGHT, 0)), float(sp.limit(field, WEIGHT, 0))])
+        return np.diag(
+            [float(sp.limit(wall / WEIGHT, WEIGHT, 0)), float(sp.limit(field, WEIGHT, 0))]
+        )
 
 
 def _sufficient_statistics(bond, pairs, couplings):
@@ -259,7 +271,9 @@ def _sufficient_statistics(bond, pairs, couplings):
     energies = [sp.sympify(bond(s, t)) for s, t in pairs]
     rows = [[sp.diff(energy, coupling) for coupling in couplings] for energy in energies]
     for pair, energy, row in zip(pairs, energies, rows, strict=True):
-        rest = sp.expand(energy - sum(n * coupling for n, coupling in zip(row, couplings, strict=True)))
+        rest = sp.expand(
+            energy - sum(n * coupling for n, coupling in zip(row, couplings, strict=True))
+        )
         if rest != 0 or not all(entry.is_Rational for entry in row):
             raise ValueError(
                 f"bond{pair} = {energy} must be a linear combination of the couplings with rational "

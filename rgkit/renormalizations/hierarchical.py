@@ -49,10 +49,14 @@ class HierarchicalModel(RGMap):
     def __init__(self, dimension, order):
         self.dimension = check.real("dimension", dimension)
         if not 2 < self.dimension <= 4:
-            raise ValueError(f"dimension must be above 2 and at most 4, got {dimension}: at 2 the transition is lost.")
+            raise ValueError(
+                f"dimension must be above 2 and at most 4, got {dimension}: at 2 the transition is lost."
+            )
         self.order = check.positive_integer("order", order, minimum=3)
         if self.order > self._LARGEST_ORDER:
-            raise ValueError(f"order must be at most {self._LARGEST_ORDER}, got {order}: higher moments leave float64.")
+            raise ValueError(
+                f"order must be at most {self._LARGEST_ORDER}, got {order}: higher moments leave float64."
+            )
         self.scale_factor = 2 ** (1 / self.dimension)
         self.couplings = sp.symbols(f"a_1:{self.order + 1}", real=True)
         self._factor, self._tilt = self._convolution(), self._block_weights()
@@ -76,9 +80,15 @@ class HierarchicalModel(RGMap):
         block = 1 + sum(a * (scale * k) ** (2 * l) for l, a in enumerate(self.couplings, 1))
         pair = sp.Poly(sp.Poly(block, k) ** 2, k)
         # m^2 under the Fourier integral is minus the second derivative in k
-        weighted = sum((-1) ** j * self.block_weight(j) * pair.diff((k, 2 * j)) for j in range(2 * self.order + 1))
+        weighted = sum(
+            (-1) ** j * self.block_weight(j) * pair.diff((k, 2 * j))
+            for j in range(2 * self.order + 1)
+        )
         exact = sp.Integer(2) ** (1 - 2 / sp.nsimplify(self.dimension, rational=True))
-        new = [weighted.coeff_monomial(k ** (2 * l)).subs(scale, sp.sqrt(exact) / 2) for l in range(self.order + 1)]
+        new = [
+            weighted.coeff_monomial(k ** (2 * l)).subs(scale, sp.sqrt(exact) / 2)
+            for l in range(self.order + 1)
+        ]
         return {name: value / new[0] for name, value in zip(self.names, new[1:], strict=True)}
 
     def start(self, beta: float, points, weights=None) -> dict:
@@ -121,9 +131,19 @@ class HierarchicalModel(RGMap):
         trajectory = [moments * self._powers(self.critical_beta(points, weights))]
         for step in range(check.positive_integer("n_steps", n_steps, minimum=0)):
             new = self._step(trajectory[-1])
-            trajectory.append(new if step % 4 else new * self._powers(self._critical_factor(new, 1 - 1e-12, 1 + 1e-12)))
-        steps, values = np.arange(len(trajectory)), (np.array(trajectory) / self._signed_factorials)[:, 1:]
-        return pd.DataFrame({"step": steps, "scale": self.scale_factor**steps} | dict(zip(self.names, values.T, strict=True)))
+            trajectory.append(
+                new
+                if step % 4
+                else new * self._powers(self._critical_factor(new, 1 - 1e-12, 1 + 1e-12))
+            )
+        steps, values = (
+            np.arange(len(trajectory)),
+            (np.array(trajectory) / self._signed_factorials)[:, 1:],
+        )
+        return pd.DataFrame(
+            {"step": steps, "scale": self.scale_factor**steps}
+            | dict(zip(self.names, values.T, strict=True))
+        )
 
     def fixed_points(self) -> list:
         """Return the sink at high temperature, the Gaussian fixed point, below D = 4 also the critical one.
@@ -144,14 +164,18 @@ class HierarchicalModel(RGMap):
         """
         moments = self._moments(self._vector(values))
         if not (moments > 0).all():
-            raise ValueError("values must have positive moments (-1)^l (2l)! a_l: take them from a flow.")
+            raise ValueError(
+                "values must have positive moments (-1)^l (2l)! a_l: take them from a flow."
+            )
         for _ in range(60):
             change = self._newton_change(moments)
             moments[1:] *= np.exp(change / max(1.0, 2 * np.abs(change).max()))
             if np.abs(change).max() < 1e-14:
                 break
         if not np.abs(self._newton_change(moments)).max() < 1e-9:
-            raise ValueError("Newton's method did not converge from values: start nearer, or raise order.")
+            raise ValueError(
+                "Newton's method did not converge from values: start nearer, or raise order."
+            )
         return FixedPoint(self._named(self._coefficients(moments)), "found by Newton's method")
 
     @functools.cached_property
@@ -162,7 +186,9 @@ class HierarchicalModel(RGMap):
 
     def _critical_factor(self, moments, low, high):
         """Return the factor of the temperature's inverse, between two bounds, that separates the two sinks."""
-        return _bisect(lambda factor: self._ends_disordered(moments * self._powers(factor)), low, high)
+        return _bisect(
+            lambda factor: self._ends_disordered(moments * self._powers(factor)), low, high
+        )
 
     def _powers(self, beta):
         return beta ** np.arange(self.order + 1.0)
@@ -216,23 +242,35 @@ class HierarchicalModel(RGMap):
 
     def _newton_change(self, moments):
         slopes = self._relative_slopes(moments)
-        return np.linalg.solve(np.eye(self.order) - slopes, np.log(self._step(moments)[1:] / moments[1:]))
+        return np.linalg.solve(
+            np.eye(self.order) - slopes, np.log(self._step(moments)[1:] / moments[1:])
+        )
 
     def _convolution(self):
         r"""Return :math:`(c/4)^l \binom{2l}{2j}`: moment l of the scaled sum from j of one block, l - j of the other."""
         top, order, quarter = 2 * self.order, self.order, self.c / 4
         rows = range(top + 1)
-        return np.array([[quarter**l * math.comb(2 * l, 2 * j) * (l - j <= order) for j in range(order + 1)] for l in rows])
+        return np.array(
+            [
+                [quarter**l * math.comb(2 * l, 2 * j) * (l - j <= order) for j in range(order + 1)]
+                for l in rows
+            ]
+        )
 
     def _block_weights(self):
         """Return the matrix that takes the moments of the sum to those under the weight, up to a factor."""
         weights = [float(self.block_weight(j)) for j in range(2 * self.order + 1)]
-        rows = [np.concatenate([np.zeros(l), weights[: len(weights) - l]]) for l in range(self.order + 1)]
+        rows = [
+            np.concatenate([np.zeros(l), weights[: len(weights) - l]])
+            for l in range(self.order + 1)
+        ]
         return np.array(rows)
 
     @functools.cached_property
     def _signed_factorials(self):
-        return np.array([(-1) ** l * math.factorial(2 * l) for l in range(self.order + 1)], dtype=float)
+        return np.array(
+            [(-1) ** l * math.factorial(2 * l) for l in range(self.order + 1)], dtype=float
+        )
 
     def _moments(self, theta):
         return np.concatenate([[1.0], theta]) * self._signed_factorials
@@ -249,9 +287,13 @@ def _even_moments(points, weights, order):
     points = np.asarray(points, dtype=np.float64)
     weights = np.ones(points.shape) if weights is None else np.asarray(weights, dtype=np.float64)
     if points.ndim != 1 or weights.shape != points.shape:
-        raise ValueError(f"points and weights must have one shape (p,), got {points.shape} and {weights.shape}.")
+        raise ValueError(
+            f"points and weights must have one shape (p,), got {points.shape} and {weights.shape}."
+        )
     if not (np.isfinite(points).all() and (weights >= 0).all() and 0 < weights.sum() < math.inf):
-        raise ValueError("points must be finite and weights finite, not negative and not all zero: pass a measure.")
+        raise ValueError(
+            "points must be finite and weights finite, not negative and not all zero: pass a measure."
+        )
     moments = (weights / weights.sum()) @ points[:, None] ** (2 * np.arange(order + 1))
     if not moments[1] > 0:
         raise ValueError("points must not all be zero: the field of a site would be constant.")

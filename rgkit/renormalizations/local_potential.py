@@ -49,7 +49,9 @@ def lpa(dimension: float, order: int, about: str = "minimum", *, loop=litim) -> 
     if about not in _EXPANSIONS:
         raise ValueError(f'about must be "minimum" or "origin", got {about!r}.')
     order = check.positive_integer("order", order, minimum=2)
-    return LocalPotential(_above_two(dimension), _EXPANSIONS[about](loop(RHO, SLOPE, CURVATURE), order))
+    return LocalPotential(
+        _above_two(dimension), _EXPANSIONS[about](loop(RHO, SLOPE, CURVATURE), order)
+    )
 
 
 def _above_two(dimension):
@@ -76,10 +78,16 @@ class LocalPotential(RGFlow):
 
         Written out in full they grow exponentially with the order; `latex` names the common parts.
         """
-        theta = [symbol / sp.Integer(unit) for symbol, unit in zip(self.couplings, self._factorials, strict=True)]
+        theta = [
+            symbol / sp.Integer(unit)
+            for symbol, unit in zip(self.couplings, self._factorials, strict=True)
+        ]
         dimension = sp.nsimplify(self.dimension, rational=True)
         change = self.expansion.beta(theta, dimension)
-        return {name: unit * b for name, unit, b in zip(self.names, self._factorials, change, strict=True)}
+        return {
+            name: unit * b
+            for name, unit, b in zip(self.names, self._factorials, change, strict=True)
+        }
 
     def latex(self) -> str:
         r"""Return the flow as LaTeX, after the common parts :math:`c_0, c_1, \dots` of the equations."""
@@ -105,14 +113,22 @@ class LocalPotential(RGFlow):
         if self.dimension >= 4:
             return [self._gaussian("a free field")]
         theta = follow(self.expansion, self.dimension)
-        relevant = 0 if theta is None else np.sum(np.linalg.eigvals(self.expansion.jacobian(theta, self.dimension)).real > 0)
+        relevant = (
+            0
+            if theta is None
+            else np.sum(np.linalg.eigvals(self.expansion.jacobian(theta, self.dimension)).real > 0)
+        )
         if relevant != 1:
             return [self._gaussian(self._lost(relevant))]
         note = "Wilson-Fisher: one relevant direction; followed from d = 4 at this order"
         return [self._gaussian("a free field"), self._point(theta, note)]
 
     def _lost(self, relevant):
-        found = f"has {relevant} relevant directions" if relevant else "ends before it reaches this dimension"
+        found = (
+            f"has {relevant} relevant directions"
+            if relevant
+            else "ends before it reaches this dimension"
+        )
         return (
             f"a free field. The Wilson-Fisher point of this truncation, followed down from d = 4, {found}, so none is "
             "listed: the expansion does not describe it here; raise the order or the dimension"
@@ -122,11 +138,16 @@ class LocalPotential(RGFlow):
         return self._point(self.expansion.gaussian(self.dimension), f"Gaussian: {text}")
 
     def _point(self, theta, note):
-        return FixedPoint(zip(self.names, (np.array(theta) * self._unit).tolist(), strict=True), note)
+        return FixedPoint(
+            zip(self.names, (np.array(theta) * self._unit).tolist(), strict=True), note
+        )
 
     @property
     def _factorials(self):
-        return [1 if symbol.name == "kappa" else math.factorial(int(symbol.name[1:])) for symbol in self.couplings]
+        return [
+            1 if symbol.name == "kappa" else math.factorial(int(symbol.name[1:]))
+            for symbol in self.couplings
+        ]
 
     @functools.cached_property
     def _unit(self):
@@ -199,7 +220,10 @@ class Expansion(abc.ABC):
     def _linear(self, theta, dimension):
         r"""Return the matrix, (order + 1)^2, of :math:`F_U + F_{U'}\partial + F_{U''}\partial^2` on the powers."""
         derivative = np.diag(np.arange(1.0, self.order + 1), 1)
-        parts = [self._multiplication(sp.diff(self.equation, s), theta, dimension) for s in (POTENTIAL, SLOPE, CURVATURE)]
+        parts = [
+            self._multiplication(sp.diff(self.equation, s), theta, dimension)
+            for s in (POTENTIAL, SLOPE, CURVATURE)
+        ]
         return parts[0] + parts[1] @ derivative + parts[2] @ derivative @ derivative
 
     def _multiplication(self, expression, theta, dimension):
@@ -262,7 +286,9 @@ class AboutMinimum(Expansion):
         drift[1] += force / (2 * theta[1] ** 2)
         velocity = -force / (2 * theta[1])
         change += np.outer(shift, drift)
-        change[np.arange(2, self.order), np.arange(2, self.order)] += velocity * np.arange(3, self.order + 1)
+        change[np.arange(2, self.order), np.arange(2, self.order)] += velocity * np.arange(
+            3, self.order + 1
+        )
         return np.vstack([drift, change[2:]])
 
     def domain(self, theta):
@@ -322,7 +348,10 @@ def _arrived(expansion, guess, dimension):
     theta = guess
     with np.errstate(all="ignore"):
         for _ in range(8):
-            step = np.linalg.solve(expansion.jacobian(theta.tolist(), dimension), expansion.beta(theta.tolist(), dimension))
+            step = np.linalg.solve(
+                expansion.jacobian(theta.tolist(), dimension),
+                expansion.beta(theta.tolist(), dimension),
+            )
             theta = theta - step
             if not (np.isfinite(theta).all() and 0.5 < theta[1] / guess[1] < 2):
                 return None

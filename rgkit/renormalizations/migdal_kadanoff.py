@@ -35,7 +35,9 @@ class MigdalKadanoff(RGMap):
         if self.scale_factor <= 1:
             raise ValueError(f"b must be above 1, got {b}: a step goes to larger scales.")
         if self.dimension < 1:
-            raise ValueError(f"dimension must be at least 1, got {dimension}: bonds move across a chain.")
+            raise ValueError(
+                f"dimension must be at least 1, got {dimension}: bonds move across a chain."
+            )
         self._moved = self.scale_factor ** (self.dimension - 1)
         self.expressions = {"K": self._derive()}
 
@@ -46,7 +48,9 @@ class MigdalKadanoff(RGMap):
             points.append(FixedPoint({"K": self._critical_coupling()}, "critical point"))
         points.append(FixedPoint({"K": math.inf}, "zero temperature"))
         images = points[1:] if self.scale_factor % 2 == 1 else []
-        return points + [FixedPoint({"K": -p["K"]}, f"{p.note} of the antiferromagnet, b odd") for p in images]
+        return points + [
+            FixedPoint({"K": -p["K"]}, f"{p.note} of the antiferromagnet, b odd") for p in images
+        ]
 
     def _derive(self):
         """Return K' from the ratio tanh K of the bond's two eigenvalues, which goes to its b-th power."""
@@ -58,7 +62,9 @@ class MigdalKadanoff(RGMap):
     def _map(self, theta):
         coupling, b = theta[0], self.scale_factor
         if coupling < 0 and b % 1:
-            raise ValueError(f"coupling K must be at least 0 for b={b}, got {coupling}: make b an integer.")
+            raise ValueError(
+                f"coupling K must be at least 0 for b={b}, got {coupling}: make b an integer."
+            )
         sign = -1.0 if coupling < 0 and b % 2 else 1.0
         return np.array([sign * _dual_of_exp(math.log(b) + _log_dual(self._moved * abs(coupling)))])
 
@@ -94,7 +100,9 @@ class MigdalKadanoff(RGMap):
         lower = upper / 2
         while excess(lower) >= 0:
             lower /= 2
-        return scipy.optimize.brentq(excess, lower, upper, xtol=1e-300, rtol=4 * np.finfo(float).eps)
+        return scipy.optimize.brentq(
+            excess, lower, upper, xtol=1e-300, rtol=4 * np.finfo(float).eps
+        )
 
 
 def _exact(value):
@@ -103,7 +111,9 @@ def _exact(value):
 
 def _dual(coupling):
     r"""Return :math:`K^* = -\tfrac12 \ln\tanh K = \mathrm{artanh}\, e^{-2K}`, whichever does not cancel."""
-    return math.atanh(math.exp(-2 * coupling)) if coupling >= 1 else -math.log(math.tanh(coupling)) / 2
+    return (
+        math.atanh(math.exp(-2 * coupling)) if coupling >= 1 else -math.log(math.tanh(coupling)) / 2
+    )
 
 
 def _log_dual(coupling):

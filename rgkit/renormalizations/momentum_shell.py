@@ -26,7 +26,9 @@ def one_loop(epsilon: float) -> "MomentumShell":
     value = check.real("epsilon", epsilon)
     if value >= 4:
         raise ValueError(f"epsilon must be below 4, got {value}: the dimension is 4 - epsilon.")
-    return MomentumShell(R / 2 * FIELD**2 + U * FIELD**4, (R, U), 4 - sp.nsimplify(value, rational=True))
+    return MomentumShell(
+        R / 2 * FIELD**2 + U * FIELD**4, (R, U), 4 - sp.nsimplify(value, rational=True)
+    )
 
 
 class MomentumShell(RGFlow):
@@ -62,25 +64,34 @@ class MomentumShell(RGFlow):
 
     @functools.cached_property
     def _stiffness(self):
-        return sp.lambdify(self.couplings, 1 + sp.diff(self.potential, FIELD, 2).subs(FIELD, 0), modules="math")
+        return sp.lambdify(
+            self.couplings, 1 + sp.diff(self.potential, FIELD, 2).subs(FIELD, 0), modules="math"
+        )
 
     def _coefficient(self, symbol):
         power = sp.degree(self.potential.coeff(symbol), FIELD)
         weight = self.potential.coeff(symbol).coeff(FIELD, power)
         change = sp.diff(self._shell(), FIELD, power).subs(FIELD, 0) / sp.factorial(power)
         scaling = self.dimension - power * (self.dimension - 2) / 2
-        return scaling * symbol + sp.Add(*map(sp.factor, sp.Add.make_args(sp.expand(change / weight))))
+        return scaling * symbol + sp.Add(
+            *map(sp.factor, sp.Add.make_args(sp.expand(change / weight)))
+        )
 
     def _shell(self):
         r"""Return :math:`-\ln\int d\sigma\,e^{-(1+V'')\sigma^2/2}` less its value for a free field."""
         stiffness, sigma = sp.symbols("k sigma", positive=True)
         integral = 2 * sp.integrate(sp.exp(-stiffness * sigma**2 / 2), (sigma, 0, sp.oo))
         free = integral.subs(stiffness, 1)
-        return -sp.log(sp.simplify(integral / free)).subs(stiffness, 1 + sp.diff(self.potential, FIELD, 2))
+        return -sp.log(sp.simplify(integral / free)).subs(
+            stiffness, 1 + sp.diff(self.potential, FIELD, 2)
+        )
 
     def _wilson_fisher(self):
         u_of_r = next(root for root in sp.solve(self.expressions["u"], U) if root != 0)
         equation = sp.numer(sp.together(self.expressions["r"].subs(U, u_of_r)))
         solutions = [root for root in sp.roots(equation, R) if root != -1]
         (r_star,) = solutions
-        return FixedPoint({"r": float(r_star), "u": float(u_of_r.subs(R, r_star))}, "Wilson-Fisher: one relevant direction")
+        return FixedPoint(
+            {"r": float(r_star), "u": float(u_of_r.subs(R, r_star))},
+            "Wilson-Fisher: one relevant direction",
+        )

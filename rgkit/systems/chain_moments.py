@@ -11,7 +11,11 @@ def weighted_moments(weights, statistics):
 def moment_product(a, b):
     """Moments of the sum of the statistics of two stretches of a chain, from the `weighted_moments` of each."""
     cross = a[1][:, None] @ b[1]
-    return a[0] @ b[0], a[1] @ b[0] + a[0] @ b[1], a[2] @ b[0] + a[0] @ b[2] + cross + np.swapaxes(cross, 0, 1)
+    return (
+        a[0] @ b[0],
+        a[1] @ b[0] + a[0] @ b[1],
+        a[2] @ b[0] + a[0] @ b[2] + cross + np.swapaxes(cross, 0, 1),
+    )
 
 
 def moment_power(moments, exponent: int):

@@ -50,7 +50,11 @@ class DecimatedChain:
     def pair_density(self) -> np.ndarray:
         r"""Joint density :math:`\psi_0(a)\,T^b(a,c)\,\psi_0(c)/\lambda_0^b` of kept neighbours on the grid, ``(n, n)``."""
         line, state = whole_line(self.operator.points, -1), whole_line(self.operator.ground_state)
-        step = np.exp(self.operator.log_kernel(line[:, None], line)) * self.operator.spacing / self.operator.eigenvalue
+        step = (
+            np.exp(self.operator.log_kernel(line[:, None], line))
+            * self.operator.spacing
+            / self.operator.eigenvalue
+        )
         return state[:, None] * np.linalg.matrix_power(step, self.b) * state / self.operator.spacing
 
     def mutual_information(self) -> float:
@@ -62,7 +66,9 @@ class DecimatedChain:
         state = whole_line(self.operator.ground_state) ** 2
         pair, product = self.pair_density(), np.outer(state, state)
         seen = product * pair > 0
-        return float(np.sum(pair[seen] * np.log(pair[seen] / product[seen])) * self.operator.spacing**2)
+        return float(
+            np.sum(pair[seen] * np.log(pair[seen] / product[seen])) * self.operator.spacing**2
+        )
 
 
 def block_average_density(operator, b, independent) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +105,13 @@ def _along_the_chain(operator, k, b):
         even, odd = operator.even @ even, operator.odd @ odd
         keep = np.sum(even**2 + odd**2, 0) > NEGLIGIBLE**2
         if not keep.all():
-            alive, even, odd, cosine, sine = alive[keep], even[:, keep], odd[:, keep], cosine[:, keep], sine[:, keep]
+            alive, even, odd, cosine, sine = (
+                alive[keep],
+                even[:, keep],
+                odd[:, keep],
+                cosine[:, keep],
+                sine[:, keep],
+            )
         even, odd = cosine * even - sine * odd, sine * even + cosine * odd
     values = np.zeros(len(k))
     values[alive] = state @ even

@@ -49,7 +49,9 @@ class FieldSampler(eqx.Module):
         """Independent samples, ``(n_samples, N)`` float32."""
         n_chunks = -(-n_samples // ROWS_AT_ONCE)
         rows = -(-n_samples // n_chunks)
-        draws = jax.lax.map(lambda chunk_key: self._chunk(chunk_key, rows), jax.random.split(key, n_chunks))
+        draws = jax.lax.map(
+            lambda chunk_key: self._chunk(chunk_key, rows), jax.random.split(key, n_chunks)
+        )
         return draws.reshape(-1, self.n_sites)[:n_samples]
 
     def _chunk(self, key, rows):
@@ -79,9 +81,15 @@ class FieldSampler(eqx.Module):
     def _next(self, before, start, key, beyond):
         """The field at a site, ``(rows,)``, given the one before; ``beyond`` is None at the last site."""
         shift_key, key = jax.random.split(key)
-        shift = self.spacing * (jax.random.uniform(shift_key, before.shape, jnp.float32) - 0.5)[:, None]
+        shift = (
+            self.spacing * (jax.random.uniform(shift_key, before.shape, jnp.float32) - 0.5)[:, None]
+        )
         phi = self.grid[None] + shift
-        log_weight = self._log_site(phi) + self._log_bond(phi, before[:, None]) + self._log_message(phi, shift, start, beyond)
+        log_weight = (
+            self._log_site(phi)
+            + self._log_bond(phi, before[:, None])
+            + self._log_message(phi, shift, start, beyond)
+        )
         weight = jnp.exp(log_weight - log_weight.max(-1, keepdims=True))
         cumulative = _dot(weight, jnp.triu(jnp.ones_like(self.bond)))
         level = _uniform(key, before.shape) * cumulative[:, -1]
@@ -91,7 +99,11 @@ class FieldSampler(eqx.Module):
     def _log_message(self, phi, shift, start, beyond):
         """ln weight of all that comes after a site with field ``phi = grid + shift``, up to a constant in each row."""
         if beyond is None:
-            return self._log_bond(phi, start[:, None]) if self.periodic else -abs(self.coupling) * phi**2 / 2
+            return (
+                self._log_bond(phi, start[:, None])
+                if self.periodic
+                else -abs(self.coupling) * phi**2 / 2
+            )
         tilted = jnp.atleast_2d(beyond) * jnp.exp(self.coupling * shift * self.grid[None])
         return jnp.log(_dot(tilted, self.bond)) - abs(self.coupling) * shift * self.grid[None]
 
@@ -120,10 +132,18 @@ def field_sampler(chain) -> FieldSampler:
     grid, spacing = _coarse_grid(operator, end)
     bond = np.exp(-abs(coupling) * (grid[:, None] - np.sign(coupling) * grid) ** 2 / 2)
     site_polynomial = np.append(minimum(rest), -rest)
-    backward = _backward(np.polynomial.polynomial.polyval(grid**2, site_polynomial), bond, grid, coupling, chain.n_sites)
+    backward = _backward(
+        np.polynomial.polynomial.polyval(grid**2, site_polynomial),
+        bond,
+        grid,
+        coupling,
+        chain.n_sites,
+    )
     arrays = (*_quantiles(chain, end), grid, spacing, coupling, site_polynomial, bond, backward)
     # NumPy, since arrays of JAX made while something is traced must not be kept
-    return FieldSampler(*(np.asarray(array, np.float32) for array in arrays), chain.n_sites, chain.periodic)
+    return FieldSampler(
+        *(np.asarray(array, np.float32) for array in arrays), chain.n_sites, chain.periodic
+    )
 
 
 def _quantiles(chain, end):
@@ -165,8 +185,13 @@ def _coarse_grid(operator, end):
     while True:
         spacing = 2 * end / n
         grid = (np.arange(n) - (n - 1) / 2) * spacing
-        one, other = (np.exp(operator.log_kernel(neighbours[:, None], grid + shift)) for shift in (0.0, spacing / 2))
-        aliasing = state @ abs(one @ one.T - other @ other.T) @ state * spacing * operator.spacing**2
+        one, other = (
+            np.exp(operator.log_kernel(neighbours[:, None], grid + shift))
+            for shift in (0.0, spacing / 2)
+        )
+        aliasing = (
+            state @ abs(one @ one.T - other @ other.T) @ state * spacing * operator.spacing**2
+        )
         if aliasing < ALIASING * operator.eigenvalue**2:
             return grid, spacing
         n = 8 * -(-n * 9 // 64)

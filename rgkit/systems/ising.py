@@ -58,7 +58,9 @@ class IsingChain:
     def __post_init__(self):
         object.__setattr__(self, "coupling", _validation.real("coupling", self.coupling))
         object.__setattr__(self, "field", _validation.real("field", self.field))
-        object.__setattr__(self, "n_sites", _validation.positive_integer("n_sites", self.n_sites, 2))
+        object.__setattr__(
+            self, "n_sites", _validation.positive_integer("n_sites", self.n_sites, 2)
+        )
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -78,7 +80,9 @@ class IsingChain:
         """
         x = jnp.asarray(x)
         if x.shape[-1:] != (self.n_sites,):
-            raise ValueError(f"x must have {self.n_sites} spins in its last axis, got shape {x.shape}.")
+            raise ValueError(
+                f"x must have {self.n_sites} spins in its last axis, got shape {x.shape}."
+            )
         x = x.astype(jnp.result_type(float))
         bonds = x[..., : self.n_bonds] * jnp.roll(x, -1, axis=-1)[..., : self.n_bonds]
         return jnp.stack([bonds.sum(-1), x.sum(-1)], axis=-1)
@@ -124,7 +128,9 @@ class IsingChain:
     @functools.cached_property
     def _log_partition(self) -> float:
         power = self._log_power(self.n_bonds)
-        weights = np.diag(power) if self.periodic else power + np.add.outer(self._log_end, self._log_end)
+        weights = (
+            np.diag(power) if self.periodic else power + np.add.outer(self._log_end, self._log_end)
+        )
         return float(logsumexp(weights)) + self.n_bonds * self.log_largest_eigenvalue()
 
     def _pair_probabilities(self, first: int, second: int) -> np.ndarray:
@@ -152,11 +158,17 @@ class IsingChain:
         bond = np.stack([np.outer(SPINS, SPINS), np.add.outer(SPINS, SPINS) / 2])
         # centred, so that no variance is a small difference of large numbers
         centre = np.tensordot(bond, self._pair_probabilities(0, 1), 2)
-        moments = moment_power(weighted_moments(np.exp(self._log_step), bond - centre[:, None, None]), self.n_bonds)
+        moments = moment_power(
+            weighted_moments(np.exp(self._log_step), bond - centre[:, None, None]), self.n_bonds
+        )
         if not self.periodic:
-            end = weighted_moments(np.diag(np.exp(self._log_end)), np.stack([np.zeros((2, 2)), np.diag(SPINS) / 2]))
+            end = weighted_moments(
+                np.diag(np.exp(self._log_end)), np.stack([np.zeros((2, 2)), np.diag(SPINS) / 2])
+            )
             moments = moment_product(moment_product(end, moments), end)
-        weight, first, second = (np.trace(m, axis1=-2, axis2=-1) if self.periodic else m.sum((-2, -1)) for m in moments)
+        weight, first, second = (
+            np.trace(m, axis1=-2, axis2=-1) if self.periodic else m.sum((-2, -1)) for m in moments
+        )
         mean = first / weight
         return mean + self.n_bonds * centre, second / weight - np.outer(mean, mean)
 
@@ -188,7 +200,10 @@ class IsingChain:
         if not self.periodic:
             return float(direct)
         # 1 + t**m for m = N - 2r and N, both of the parity of N
-        near, far = (1 + np.exp(m * log_t) if sign**m > 0 else -np.expm1(m * log_t) for m in (self.n_sites - 2 * r, self.n_sites))
+        near, far = (
+            1 + np.exp(m * log_t) if sign**m > 0 else -np.expm1(m * log_t)
+            for m in (self.n_sites - 2 * r, self.n_sites)
+        )
         return float(direct * near / far)
 
     def entropy(self) -> float:
@@ -203,7 +218,9 @@ class IsingChain:
         start = logsumexp(self._log_powers(self.n_bonds) + self._log_end, axis=-1)
         weights = start[:, :, None] + self._log_step + start[::-1][:, None, :]
         bonds = np.exp(weights - logsumexp(weights, axis=(1, 2), keepdims=True))
-        ends = self._pair_probabilities(0, self.n_sites - 1) * np.add.outer(self._log_end, self._log_end)
+        ends = self._pair_probabilities(0, self.n_sites - 1) * np.add.outer(
+            self._log_end, self._log_end
+        )
         return float(np.sum(bonds * self._log_step) + ends.sum())
 
     @functools.cached_property
@@ -235,7 +252,9 @@ class IsingChain:
     def entropy_rate(self) -> float:
         r"""Entropy per site of the infinite chain, nats; at h=0 :math:`\ln(2\cosh K) - K \tanh K`."""
         _, tilt, root, largest = self._log_spectrum
-        vector = np.array([np.logaddexp(root, tilt), -self.coupling])[:: 1 if self.field >= 0 else -1]
+        vector = np.array([np.logaddexp(root, tilt), -self.coupling])[
+            :: 1 if self.field >= 0 else -1
+        ]
         stationary = np.exp(2 * vector - logsumexp(2 * vector))
         log_step = np.minimum(self._log_transfer_matrix + vector - vector[:, None] - largest, 0.0)
         return float(np.sum(stationary[:, None] * np.exp(log_step) * -log_step))
@@ -264,9 +283,13 @@ class IsingChain:
         """Exact probability of each row of `configurations`, ``(2**N,)`` float64."""
         self._check_enumerable()
         log_weight = np.zeros(2**self.n_sites)
-        for site in range(self.n_sites):  # site by site and in place, so that memory stays that of the answer
+        for site in range(
+            self.n_sites
+        ):  # site by site and in place, so that memory stays that of the answer
             done, following = log_weight[: 2**site], log_weight[2**site : 2 ** (site + 1)]
-            local = self.field + (self.coupling * np.repeat(SPINS, 2 ** (site - 1)) if site else 0.0)
+            local = self.field + (
+                self.coupling * np.repeat(SPINS, 2 ** (site - 1)) if site else 0.0
+            )
             np.subtract(done, local, out=following)
             done += local
         if self.periodic:
@@ -279,13 +302,17 @@ class IsingChain:
         """P(s_0 = +1), and P(s_{i+1} = +1 | s_0, s_i) as ``(N-1, 2, 2)`` with axes (i, s_0, s_i)."""
         powers = self._log_powers(self.n_bonds + 1)
         if self.periodic:
-            to_end = np.swapaxes(powers[1:][::-1], 1, 2)  # [i, s_0, s_i]: weight of the way back to s_0
+            to_end = np.swapaxes(
+                powers[1:][::-1], 1, 2
+            )  # [i, s_0, s_i]: weight of the way back to s_0
         else:
             free = logsumexp(powers + self._log_end, axis=-1)[::-1]
             to_end = np.broadcast_to(free[:, None, :], (self.n_sites, 2, 2))
         first = np.diagonal(to_end[0]) if self.periodic else to_end[0, 0] + self._log_end
         log_next = self._log_step[None, None] + to_end[1:, :, None, :]
-        return np.exp(first[0] - logsumexp(first)), np.exp(log_next[..., 0] - logsumexp(log_next, axis=-1))
+        return np.exp(first[0] - logsumexp(first)), np.exp(
+            log_next[..., 0] - logsumexp(log_next, axis=-1)
+        )
 
     def sample(self, key, n_samples: int):
         """Independent exact samples, ``(n_samples, N)`` int8, in O(N) each: spin after spin from the transfer matrix.
@@ -297,7 +324,9 @@ class IsingChain:
             n_samples: how many configurations to draw.
         """
         _validation.key("key", key)
-        return self._markov_sampler().sample(key, _validation.positive_integer("n_samples", n_samples))
+        return self._markov_sampler().sample(
+            key, _validation.positive_integer("n_samples", n_samples)
+        )
 
     def _markov_sampler(self) -> MarkovSampler:
         first, following = self._conditionals
@@ -319,4 +348,8 @@ def _log_tanh(x: float) -> float:
 def _sampler(chain) -> AliasSampler | MarkovSampler:
     """Members of an ensemble that have equal chains share a sampler."""
     with jax.ensure_compile_time_eval():
-        return AliasSampler.of(chain.probabilities()) if chain.n_sites <= TABULATED_SITES else chain._markov_sampler()
+        return (
+            AliasSampler.of(chain.probabilities())
+            if chain.n_sites <= TABULATED_SITES
+            else chain._markov_sampler()
+        )

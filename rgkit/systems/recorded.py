@@ -32,14 +32,18 @@ class EmpiricalSystem(eqx.Module):
     def __init__(self, samples, *, width=0.0):
         samples = np.asarray(samples)
         if samples.ndim != 2 or not samples.size:
-            raise ValueError(f"samples must have shape (M, N), got {samples.shape}: a row for each configuration.")
+            raise ValueError(
+                f"samples must have shape (M, N), got {samples.shape}: a row for each configuration."
+            )
         if samples.dtype.kind not in "biuf" or not np.isfinite(samples).all():
             raise ValueError(
                 f"samples must be finite real numbers, got dtype {samples.dtype} with gaps or none: mend or drop rows."
             )
         width = _validation.real("width", width)
         if width < 0:
-            raise ValueError(f"width must not be negative, got {width}: it is the step that the samples were rounded to.")
+            raise ValueError(
+                f"width must not be negative, got {width}: it is the step that the samples were rounded to."
+            )
         self.samples, self.width = jnp.asarray(samples, jnp.result_type(float)), width
 
     @property

@@ -44,13 +44,24 @@ class ScalarChain:
     periodic: bool = dataclasses.field(default=True, kw_only=True)
 
     def __post_init__(self):
-        if isinstance(self.potential, str) or not hasattr(self.potential, "__len__") or not len(self.potential):
-            raise TypeError(f"potential must be a tuple (r, u, w, ...), got {self.potential!r}: pass at least (r,).")
+        if (
+            isinstance(self.potential, str)
+            or not hasattr(self.potential, "__len__")
+            or not len(self.potential)
+        ):
+            raise TypeError(
+                f"potential must be a tuple (r, u, w, ...), got {self.potential!r}: pass at least (r,)."
+            )
         names = _names(len(self.potential))
-        coefficients = tuple(_validation.real(f"potential[{i}] ({names[i]})", c) for i, c in enumerate(self.potential))
+        coefficients = tuple(
+            _validation.real(f"potential[{i}] ({names[i]})", c)
+            for i, c in enumerate(self.potential)
+        )
         object.__setattr__(self, "potential", coefficients)
         object.__setattr__(self, "coupling", _validation.real("coupling", self.coupling))
-        object.__setattr__(self, "n_sites", _validation.positive_integer("n_sites", self.n_sites, 2))
+        object.__setattr__(
+            self, "n_sites", _validation.positive_integer("n_sites", self.n_sites, 2)
+        )
         self._check_normalisable()
 
     def _check_normalisable(self):
@@ -70,7 +81,9 @@ class ScalarChain:
     @property
     def parameters(self) -> dict[str, float]:
         """The characteristic (natural) parameters by name, ``{"r": ..., "u": ..., "w": ..., "K": ...}``."""
-        return dict(zip(_names(len(self.potential)), self.potential, strict=True)) | {"K": self.coupling}
+        return dict(zip(_names(len(self.potential)), self.potential, strict=True)) | {
+            "K": self.coupling
+        }
 
     @property
     def n_bonds(self) -> int:
@@ -85,9 +98,14 @@ class ScalarChain:
         """
         x = jnp.asarray(x)
         if x.shape[-1:] != (self.n_sites,):
-            raise ValueError(f"x must have {self.n_sites} sites in its last axis, got shape {x.shape}.")
+            raise ValueError(
+                f"x must have {self.n_sites} sites in its last axis, got shape {x.shape}."
+            )
         x = x.astype(jnp.result_type(float))
-        powers = [-(scale * x ** (2 * j)).sum(-1) for j, scale in enumerate(_scales(len(self.potential)), 1)]
+        powers = [
+            -(scale * x ** (2 * j)).sum(-1)
+            for j, scale in enumerate(_scales(len(self.potential)), 1)
+        ]
         bonds = x[..., : self.n_bonds] * jnp.roll(x, -1, axis=-1)[..., : self.n_bonds]
         return jnp.stack([*powers, bonds.sum(-1)], axis=-1)
 
@@ -97,7 +115,10 @@ class ScalarChain:
 
     @functools.cached_property
     def _resolved(self) -> tuple[TransferOperator, float]:
-        return resolved(tuple(c * s for c, s in zip(self.potential, _scales(len(self.potential)), strict=True)), self.coupling)
+        return resolved(
+            tuple(c * s for c, s in zip(self.potential, _scales(len(self.potential)), strict=True)),
+            self.coupling,
+        )
 
     @property
     def operator(self) -> TransferOperator:
@@ -124,7 +145,9 @@ class ScalarChain:
         """The first k eigenvalues over the largest, ``(k,)``, in the order of their size (for K < 0 every second is negative)."""
         values = np.concatenate([self.operator.even_states[0], self.operator.odd_states[0]])
         if _validation.positive_integer("k", k) > len(values):
-            raise ValueError(f"k must be at most {len(values)}, the number of grid points, got {k}.")
+            raise ValueError(
+                f"k must be at most {len(values)}, the number of grid points, got {k}."
+            )
         return values[np.argsort(-abs(values), kind="stable")][:k]
 
     def moment(self, p: int) -> float:
@@ -154,9 +177,13 @@ class ScalarChain:
 
     def entropy_rate(self) -> float:
         r"""Differential entropy per site of the infinite chain, :math:`\ln\lambda_0 + \langle H\rangle/N`."""
-        means = [-scale * self.moment(2 * j) for j, scale in enumerate(_scales(len(self.potential)), 1)]
+        means = [
+            -scale * self.moment(2 * j) for j, scale in enumerate(_scales(len(self.potential)), 1)
+        ]
         neighbours = float(self._field_elements[0] ** 2 @ self.operator.odd_states[0])
-        return self.log_partition_per_site() - float(np.dot([*self.parameters.values()], [*means, neighbours]))
+        return self.log_partition_per_site() - float(
+            np.dot([*self.parameters.values()], [*means, neighbours])
+        )
 
     def log_partition(self) -> float:
         """ln Z of this chain: ``ln tr T**N`` on a ring; if open, ``ln u.T**(N-1).u`` with ``u = exp(-V/2)``."""
@@ -167,7 +194,9 @@ class ScalarChain:
             return float(np.log(weight) + self.n_sites * operator.log_largest_eigenvalue)
         end, log_scale = self._end
         weight = 2 * operator.spacing * np.sum(even**self.n_bonds * (end @ states) ** 2)
-        return float(np.log(weight) + 2 * log_scale + self.n_bonds * operator.log_largest_eigenvalue)
+        return float(
+            np.log(weight) + 2 * log_scale + self.n_bonds * operator.log_largest_eigenvalue
+        )
 
     @property
     def _end(self) -> tuple[np.ndarray, float]:
@@ -185,7 +214,9 @@ class ScalarChain:
     def _site_statistics(self) -> np.ndarray:
         """The statistics of one site on the grid points above zero, ``(k - 1, n)``."""
         scales = _scales(len(self.potential))
-        return np.stack([-scale * self.operator.points ** (2 * j) for j, scale in enumerate(scales, 1)])
+        return np.stack(
+            [-scale * self.operator.points ** (2 * j) for j, scale in enumerate(scales, 1)]
+        )
 
     def _bond_operators(self, parity):
         """One part of T ``(n, n)``, times the statistics of a bond ``(k, n, n)``, times their products ``(k, k, n, n)``.
@@ -194,7 +225,9 @@ class ScalarChain:
         """
         site = self._site_statistics()
         bond = (site[:, :, None] + site[:, None, :]) / 2
-        statistics = np.concatenate([bond, np.multiply.outer(self.operator.points, self.operator.points)[None]])
+        statistics = np.concatenate(
+            [bond, np.multiply.outer(self.operator.points, self.operator.points)[None]]
+        )
         same, other = (self.operator.even, self.operator.odd)[:: 1 if parity > 0 else -1]
         is_odd = np.arange(len(statistics)) == len(site)
         first = np.where(is_odd[:, None, None], other, same) * statistics
@@ -204,7 +237,10 @@ class ScalarChain:
 
     def _ring_moments(self):
         """Traces over the ring of 1, of the statistics and of their products, with ``lambda_0 = 1``."""
-        totals = [self._sector_moments(1, *self.operator.even_states), self._sector_moments(-1, *self.operator.odd_states)]
+        totals = [
+            self._sector_moments(1, *self.operator.even_states),
+            self._sector_moments(-1, *self.operator.odd_states),
+        ]
         return (sum(parts) for parts in zip(*totals, strict=True))
 
     def _sector_moments(self, parity, values, states):
@@ -224,7 +260,9 @@ class ScalarChain:
         part, first, second = self._bond_operators(1)
         end, _ = self._end
         at_end = np.concatenate([self._site_statistics() / 2, np.zeros_like(end)[None]])
-        state = _with_end((end, np.zeros_like(at_end), np.zeros((len(at_end), *at_end.shape))), at_end)
+        state = _with_end(
+            (end, np.zeros_like(at_end), np.zeros((len(at_end), *at_end.shape))), at_end
+        )
         for _ in range(self.n_bonds):
             cross = np.einsum("iab,jb->ija", first, state[1])
             state = (
@@ -244,7 +282,9 @@ class ScalarChain:
 
     def entropy(self) -> float:
         """Differential entropy of the whole chain, ``ln Z + <H>`` in nats."""
-        return self.log_partition() - float(np.dot([*self.parameters.values()], self._statistics_moments[0]))
+        return self.log_partition() - float(
+            np.dot([*self.parameters.values()], self._statistics_moments[0])
+        )
 
     def correlation(self, r: int) -> float:
         """``<phi_0 phi_r>`` of this chain; site 0 is an end of an open chain. Raises ValueError unless ``0 <= r < N``."""
@@ -255,7 +295,10 @@ class ScalarChain:
         rest = self.n_bonds - r
         if self.periodic:
             both = np.outer(even**rest, odd**r) + np.outer(even**r, odd**rest)
-            return float(np.sum(self._field_elements**2 * both) / (np.sum(even**self.n_sites) + np.sum(odd**self.n_sites)))
+            return float(
+                np.sum(self._field_elements**2 * both)
+                / (np.sum(even**self.n_sites) + np.sum(odd**self.n_sites))
+            )
         return self._open_correlation(r, even, odd, self._end[0] @ states, states)
 
     def _open_correlation(self, r, even, odd, end, states):
@@ -270,7 +313,9 @@ class ScalarChain:
         """The infinite chain with every b-th site kept, whose transfer operator is ``T**b``."""
         return DecimatedChain(self.operator, _validation.positive_integer("b", b))
 
-    def block_average_density(self, b: int, *, independent: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def block_average_density(
+        self, b: int, *, independent: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         r"""Exact law of the block average :math:`b^{-1/2}\sum\phi_i` over b neighbours in the infinite chain.
 
         Arguments:
@@ -281,7 +326,9 @@ class ScalarChain:
             Points and density, both ``(q,)``, the points equally spaced, by Fourier transform of the characteristic function
             :math:`\langle\psi_0|(e^{ik\phi}T)^{b-1}e^{ik\phi}|\psi_0\rangle/\lambda_0^{b-1}`, or of a power of that of one site.
         """
-        return block_average_density(self.operator, _validation.positive_integer("b", b), independent)
+        return block_average_density(
+            self.operator, _validation.positive_integer("b", b), independent
+        )
 
     def sample(self, key, n_samples: int):
         """Independent samples, ``(n_samples, N)`` float32, site after site; nothing is rejected and nothing burns in.

@@ -38,7 +38,11 @@ class MarkovSampler(eqx.Module):
         def step(current, inputs):
             u, up = inputs
             # selects, since a gather for every sample is slow
-            new = u >= jnp.where(start, jnp.where(current, up[1, 1], up[1, 0]), jnp.where(current, up[0, 1], up[0, 0]))
+            new = u >= jnp.where(
+                start,
+                jnp.where(current, up[1, 1], up[1, 0]),
+                jnp.where(current, up[0, 1], up[0, 0]),
+            )
             return new, new
 
         _, rest = jax.lax.scan(step, start, (uniform, self.following))
@@ -73,7 +77,9 @@ class AliasSampler(eqx.Module):
         n_sites = len(self.thresholds).bit_length() - 1
         word = jax.random.bits(key, (n_samples,), jnp.uint32)
         column, rest = word >> (WORD_BITS - n_sites), word & (2 ** (WORD_BITS - n_sites) - 1)
-        return spins_of(jnp.where(rest < self.thresholds[column], column, self.aliases[column]), n_sites)
+        return spins_of(
+            jnp.where(rest < self.thresholds[column], column, self.aliases[column]), n_sites
+        )
 
 
 def _alias_table(probabilities) -> tuple[np.ndarray, list[int]]:

@@ -33,7 +33,9 @@ def extent(coefficients, log_weight=LOG_WEIGHT_AT_THE_ENDS) -> float:
     """The outermost point at which an even polynomial lies ``log_weight`` above its least value."""
     level = minimum(coefficients) + log_weight
     equation = np.polynomial.polynomial.polyroots([-level, *coefficients])
-    outermost = np.max(equation.real[(equation.real > 0) & (abs(equation.imag) < 1e-6 * abs(equation))])
+    outermost = np.max(
+        equation.real[(equation.real > 0) & (abs(equation.imag) < 1e-6 * abs(equation))]
+    )
     return float(np.sqrt(outermost))
 
 
@@ -77,7 +79,11 @@ class TransferOperator:
 
     def log_kernel(self, a, b) -> np.ndarray:
         r""":math:`\ln T(a,b)` less its maximum; ``a`` and ``b`` broadcast."""
-        return self._lowest - (potential(self.coefficients, a) + potential(self.coefficients, b)) / 2 + self.coupling * a * b
+        return (
+            self._lowest
+            - (potential(self.coefficients, a) + potential(self.coefficients, b)) / 2
+            + self.coupling * a * b
+        )
 
     @functools.cached_property
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +144,12 @@ class TransferOperator:
     def extended(self, phi) -> np.ndarray:
         r""":math:`\psi_0` at any ``phi``, through :math:`T\psi_0 = \lambda_0\psi_0`."""
         line, state = whole_line(self.points, -1), whole_line(self.ground_state)
-        return self.spacing / self.eigenvalue * np.exp(self.log_kernel(np.asarray(phi)[..., None], line)) @ state
+        return (
+            self.spacing
+            / self.eigenvalue
+            * np.exp(self.log_kernel(np.asarray(phi)[..., None], line))
+            @ state
+        )
 
     @property
     def log_ratio(self) -> float:

@@ -69,7 +69,9 @@ class Infomax(Objective):
         if isinstance(network.channel, GaussianChannel):
             features = jax.vmap(network)(x)
             shift, scale = network.channel.normalization(features, weights)
-            return -batch_information(scale * (features - shift[None]), weights, network.channel, key, self.draws)
+            return -batch_information(
+                scale * (features - shift[None]), weights, network.channel, key, self.draws
+            )
         law, noise = sum_over_rows(network.push, x, weights)
         return noise - jnp.sum(entr(jnp.maximum(law, jnp.finfo(law.dtype).tiny)))
 
@@ -107,7 +109,9 @@ class Reconstruction(Objective):
         law, moments = sum_over_rows(functools.partial(self._moments, network), x, weights)
         tiny = jnp.finfo(law.dtype).tiny
         up, down = jnp.maximum((law + moments) / 2, tiny), jnp.maximum((law - moments) / 2, tiny)
-        return jnp.sum(entr(up) + entr(down)) - moments.shape[1] * jnp.sum(entr(jnp.maximum(law, tiny)))
+        return jnp.sum(entr(up) + entr(down)) - moments.shape[1] * jnp.sum(
+            entr(jnp.maximum(law, tiny))
+        )
 
 
 @dataclasses.dataclass(frozen=True)

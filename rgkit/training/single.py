@@ -79,7 +79,9 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     tried on the ring of 12 (rates, schedules, memories, other optimisers) it left the smallest gaps.
     """
     decay = steps // 5
-    rate = optax.join_schedules([optax.constant_schedule(1e-2), optax.linear_schedule(1e-2, 0.0, decay)], [steps - decay])
+    rate = optax.join_schedules(
+        [optax.constant_schedule(1e-2), optax.linear_schedule(1e-2, 0.0, decay)], [steps - decay]
+    )
     return optax.adam(rate, b1=0.98)
 
 
@@ -121,7 +123,10 @@ def train(
         TrainingDiverged: where the loss turns non-finite, with the step, the last finite network and the history.
     """
     key = _validation.key("key", key)
-    steps, restarts = _validation.positive_integer("steps", steps), _validation.positive_integer("restarts", restarts)
+    steps, restarts = (
+        _validation.positive_integer("steps", steps),
+        _validation.positive_integer("restarts", restarts),
+    )
     network.n_features(system.n_sites)
     check_channel(network.channel, objective)
     data_key, runs_key = jax.random.split(key)
@@ -147,10 +152,14 @@ def train(
 def check_channel(channel, objective):
     """Raise where a network with this channel cannot be trained for the objective."""
     if isinstance(channel, SpinChannel) and channel.hard:
-        raise ValueError("network has hard features, which have no gradient: pass the soft network, harden the result.")
+        raise ValueError(
+            "network has hard features, which have no gradient: pass the soft network, harden the result."
+        )
     if not isinstance(channel, objective.channels):
         names = " or ".join(f"rgkit.{allowed.__name__}" for allowed in objective.channels)
-        raise TypeError(f"objective {type(objective).__name__} is defined for {names}, the network has {channel!r}.")
+        raise TypeError(
+            f"objective {type(objective).__name__} is defined for {names}, the network has {channel!r}."
+        )
 
 
 class Pool(eqx.Module):
@@ -190,7 +199,11 @@ class TrainingData:
 
     def pooled(self, n_samples: int | None):
         """The same with a pool of so many configurations; None for no pool."""
-        return dataclasses.replace(self, pool=Pool(jnp.asarray(self.sample(4, n_samples)))) if n_samples else self
+        return (
+            dataclasses.replace(self, pool=Pool(jnp.asarray(self.sample(4, n_samples))))
+            if n_samples
+            else self
+        )
 
 
 def source_of(system):
@@ -205,7 +218,9 @@ def is_enumerable(system, network) -> bool:
 
 def lists_all(system, network, batch_size) -> bool:
     """Whether records, and without a batch size steps too, use all configurations."""
-    return is_enumerable(system, network) and (batch_size is None or system.n_sites <= EXACTLY_RECORDED_SITES)
+    return is_enumerable(system, network) and (
+        batch_size is None or system.n_sites <= EXACTLY_RECORDED_SITES
+    )
 
 
 def training_data(system, network, batch_size, key, pool=None):
@@ -228,13 +243,19 @@ def check_sampling(batch_size, pool):
 def recorded_data(system, network, batch_size, key):
     """Data without a pool: all configurations where they can be listed, else a held-out sample for records."""
     if batch_size is None and not is_enumerable(system, network):
-        raise ValueError("batch_size must be an integer: fields and Gaussian channels have no enumeration, pass 1024 or so.")
+        raise ValueError(
+            "batch_size must be an integer: fields and Gaussian channels have no enumeration, pass 1024 or so."
+        )
     if lists_all(system, network, batch_size):
         weights = jnp.asarray(system.probabilities(), network.dtype)
         if system.n_sites > EXACTLY_RECORDED_SITES:
             return TrainingData(system, Enumeration(system.n_sites), weights, None, key)
         return TrainingData(system, jnp.asarray(system.configurations()), weights, batch_size, key)
-    count = SPIN_EVALUATION_SAMPLES if isinstance(network.channel, SpinChannel) else REAL_EVALUATION_SAMPLES
+    count = (
+        SPIN_EVALUATION_SAMPLES
+        if isinstance(network.channel, SpinChannel)
+        else REAL_EVALUATION_SAMPLES
+    )
     x = system.sample(jax.random.fold_in(key, 0), count)
     return TrainingData(system, x, jnp.full(len(x), 1 / len(x), network.dtype), batch_size, key)
 
@@ -250,12 +271,22 @@ def _run(network, *, objective, data, steps, chunk, optimizer, key, bar) -> Trai
         length = min(chunk, steps - done)
         batch_key, chunk_key = jax.random.split(batch_key)
         model, state, finite = run_steps(
-            objective, optimizer, data.sampler, model, state, data.x, data.weights, chunk_key, length
+            objective,
+            optimizer,
+            data.sampler,
+            model,
+            state,
+            data.x,
+            data.weights,
+            chunk_key,
+            length,
         )
         bar.update(length)
         finite = np.asarray(finite)
         if not finite.all():
-            raise TrainingDiverged(done + int(np.argmin(finite)), _result(objective, model, data, records))
+            raise TrainingDiverged(
+                done + int(np.argmin(finite)), _result(objective, model, data, records)
+            )
         done += length
         records.append(record(objective, model, data, done))
     return _result(objective, model, data, records)
@@ -268,10 +299,12 @@ def run_steps(objective, optimizer, sampler, model, state, x, weights, key, leng
 
     def step(carry, step_key):
         arrays, last, state, alive = carry
-        rows, row_weights = (x, weights) if sampler is None else _batch(sampler, step_key, weights.dtype)
-        loss, gradient = jax.value_and_grad(lambda a: batch_loss(objective, eqx.combine(a, static), rows, row_weights, step_key))(
-            arrays
+        rows, row_weights = (
+            (x, weights) if sampler is None else _batch(sampler, step_key, weights.dtype)
         )
+        loss, gradient = jax.value_and_grad(
+            lambda a: batch_loss(objective, eqx.combine(a, static), rows, row_weights, step_key)
+        )(arrays)
         alive &= jnp.isfinite(loss)
         last = jax.tree.map(lambda new, old: jnp.where(alive, new, old), arrays, last)
         updates, state = optimizer.update(gradient, state, arrays)
@@ -355,7 +388,9 @@ def _real_features(objective, model, network, x, weights, key):
 def _result(objective, model, data, records):
     rows, laws = zip(*records, strict=True)
     (network, head), power = frozen_power(model, data)
-    return TrainingResult(network, data.system, objective, head, pd.DataFrame(rows), laws, {}, power)
+    return TrainingResult(
+        network, data.system, objective, head, pd.DataFrame(rows), laws, {}, power
+    )
 
 
 def frozen_power(model, data):

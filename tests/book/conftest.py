@@ -43,7 +43,11 @@ def visit(browser, site):
         page.close()
 
 
-@pytest.fixture(scope="module", params=[(name, scheme) for name in PAGES + EXTRA for scheme in SCHEMES], ids="-".join)
+@pytest.fixture(
+    scope="module",
+    params=[(name, scheme) for name in PAGES + EXTRA for scheme in SCHEMES],
+    ids="-".join,
+)
 def shared(browser, site, request):
     """A page opened once for all the tests of a module that only look."""
     page = Visit(browser, site, *request.param)

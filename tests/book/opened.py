@@ -13,7 +13,10 @@ SWITCHES = (
     "--no-first-run --disable-dev-shm-usage"
 ).split()
 CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text())
-PAGES = [CONTENTS["root"], *(page["file"] for part in CONTENTS["parts"] for page in part["chapters"])]
+PAGES = [
+    CONTENTS["root"],
+    *(page["file"] for part in CONTENTS["parts"] for page in part["chapters"]),
+]
 EXTRA = ["search", "genindex"]  # made by Sphinx
 SCHEMES = ("light", "dark")
 
@@ -32,7 +35,9 @@ class Chart:
 
     @property
     def description(self):
-        return self.element.evaluate("figure => JSON.parse(figure.querySelector('script').textContent).description")
+        return self.element.evaluate(
+            "figure => JSON.parse(figure.querySelector('script').textContent).description"
+        )
 
     def marks(self):
         """Return the drawn marks as text, to see whether anything has moved."""
@@ -95,7 +100,9 @@ class Visit:
     def __init__(self, browser, site, name, scheme, width=1280):
         self.name, self.site, self.scheme = name, site, scheme
         self.outside, self.problems = [], []
-        self.context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+        self.context = browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 900}
+        )
         self.page = self.context.new_page()
         self.listen()
         self.page.goto(f"{site}/{name}.html", wait_until="load")
@@ -106,7 +113,9 @@ class Visit:
         self.context.route("**/*", self.route)
         self.page.on("console", self.note)
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
-        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))
+        self.page.on(
+            "requestfailed", lambda request: self.problems.append(f"failed: {request.url}")
+        )
         self.page.on("response", self.answer)
 
     def route(self, route):
@@ -125,14 +134,18 @@ class Visit:
 
     def open_boxes(self):
         """Open what is folded, since a closed box hides its faults."""
-        self.page.evaluate("document.querySelectorAll('details').forEach(box => { box.open = true; })")
+        self.page.evaluate(
+            "document.querySelectorAll('details').forEach(box => { box.open = true; })"
+        )
         for button in self.page.query_selector_all("button.toggle-button.toggle-button-hidden"):
             button.evaluate("button => button.click()")
 
     def wait(self):
         """Wait until mathematics and charts stand."""
         if self.page.query_selector(".math"):
-            self.page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
+            self.page.wait_for_function(
+                "window.MathJax && MathJax.startup && MathJax.startup.promise"
+            )
             self.page.evaluate("MathJax.startup.promise.then(() => null)")
         ready = "[...document.querySelectorAll('.vl-chart')].every(figure => figure.dataset.ready || !figure.clientWidth)"
         self.page.wait_for_function(ready)

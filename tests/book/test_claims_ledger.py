@@ -7,7 +7,9 @@ from opened import ROOT
 
 LEDGER = (ROOT / "book/reference/claims-ledger.md").read_text(encoding="utf8")
 STATED = re.compile(r"\{prf:(?:theorem|proposition|corollary|lemma)\}[^\n]*\n:label: (\S+)")
-CHAPTERS = sorted(path for part in ("ising", "fields") for path in (ROOT / "book" / part).glob("*.md"))
+CHAPTERS = sorted(
+    path for part in ("ising", "fields") for path in (ROOT / "book" / part).glob("*.md")
+)
 
 
 def stated(text):
@@ -17,7 +19,9 @@ def stated(text):
 
 def listed(text):
     """Return the theorems that the ledger refers to."""
-    return {label for label in re.findall(r"\{prf:ref\}`([^`]+)`", text) if not label.startswith("def-")}
+    return {
+        label for label in re.findall(r"\{prf:ref\}`([^`]+)`", text) if not label.startswith("def-")
+    }
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -30,9 +34,14 @@ def test_the_ledger_lists_nothing_else():
     assert listed(LEDGER) - everything == set()
 
 
-@pytest.mark.parametrize("line", [line for line in LEDGER.splitlines() if line.startswith("| ") and "Verdict" not in line])
+@pytest.mark.parametrize(
+    "line",
+    [line for line in LEDGER.splitlines() if line.startswith("| ") and "Verdict" not in line],
+)
 def test_every_claim_has_a_verdict(line):
-    assert re.search(r"\b(holds|fails|not shown|not tested|taken over)\b", line.rstrip("| ").rpartition(" | ")[2])
+    assert re.search(
+        r"\b(holds|fails|not shown|not tested|taken over)\b", line.rstrip("| ").rpartition(" | ")[2]
+    )
 
 
 def test_a_theorem_without_a_row_is_found():

@@ -59,8 +59,15 @@ def test_a_chart_needs_a_description():
 
 
 def test_a_chart_must_be_small():
-    heavy = alt.Chart(pd.DataFrame({"x": np.random.default_rng(0).normal(size=20_000)})).mark_point().encode(x="x")
-    with alt.data_transformers.enable("default", max_rows=None), pytest.raises(ValueError, match="limit is 300 kB"):
+    heavy = (
+        alt.Chart(pd.DataFrame({"x": np.random.default_rng(0).normal(size=20_000)}))
+        .mark_point()
+        .encode(x="x")
+    )
+    with (
+        alt.data_transformers.enable("default", max_rows=None),
+        pytest.raises(ValueError, match="limit is 300 kB"),
+    ):
         charts.show(heavy, alt=ALT)
 
 
@@ -79,7 +86,9 @@ def test_glued_numbers_are_formatted():
         charts.glue(gap=0.25)
 
 
-@pytest.mark.parametrize("value, text", [(1.23e-7, "1.2 × 10⁻⁷"), (5e10, "5.0 × 10¹⁰"), (-2.0, "-2.0 × 10⁰")])
+@pytest.mark.parametrize(
+    "value, text", [(1.23e-7, "1.2 × 10⁻⁷"), (5e10, "5.0 × 10¹⁰"), (-2.0, "-2.0 × 10⁰")]
+)
 def test_powers_of_ten(value, text):
     assert charts.power(value) == text
 
@@ -108,15 +117,30 @@ def test_marks_stand_out_from_the_page(color, background):
 # Machado, Oliveira, Fernandes (2009), doi:10.1109/TVCG.2009.113, full severity
 VISION = {
     "normal": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.01182, 0.04294, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.3039],
+    ],
 }
 
 
 def lab(color, vision):
     seen = np.clip(np.array(VISION[vision]) @ linear(color), 0, 1)
-    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ seen
+    xyz = (
+        np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+        @ seen
+    )
     x, y, z = np.cbrt(np.maximum(xyz / [0.95047, 1, 1.08883], 0.008856))
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
@@ -140,11 +164,17 @@ REFERENCES = plain_markdown.References(
 @pytest.mark.parametrize(
     "source, plain",
     [
-        ("```{prf:theorem} Gap\n:label: thm-gap\n$G$ falls.\n```", "**Theorem 1.1 (Gap).**\n\n$G$ falls."),
+        (
+            "```{prf:theorem} Gap\n:label: thm-gap\n$G$ falls.\n```",
+            "**Theorem 1.1 (Gap).**\n\n$G$ falls.",
+        ),
         ("```{prf:proof}\nDone.\n```", "*Proof.*\n\nDone.\n\n∎"),
         (":::{note}\nRead.\n:::", "> **Note**\n>\n> Read."),
         ("````{admonition} A\n```{math}\nx\n```\n````", "> **A**\n>\n> $$\n> x\n> $$"),
-        ("The gap is {glue:text}`gap`, by {prf:ref}`thm-gap`.", "The gap is 0.271, by Theorem 1.1."),
+        (
+            "The gap is {glue:text}`gap`, by {prf:ref}`thm-gap`.",
+            "The gap is 0.271, by Theorem 1.1.",
+        ),
         ("{cite:t}`Kadanoff1966`", "[Kadanoff (1966)](https://doi.org/10.1)"),
         ("{term}`fixed points <fixed point>`", "fixed points"),
         ("$$\nt\n$$ (eq-t)", "$$\nt\n\\tag{3}$$"),
@@ -156,7 +186,9 @@ def test_directives_become_plain(source, plain):
     assert plain_markdown.convert(source, REFERENCES) == plain
 
 
-@pytest.mark.parametrize("source", ["```{unheard-of}\n```", "{unheard}`of`", "```{note}\nnever closed"])
+@pytest.mark.parametrize(
+    "source", ["```{unheard-of}\n```", "{unheard}`of`", "```{note}\nnever closed"]
+)
 def test_what_has_no_plain_form_is_named(source):
     with pytest.raises(plain_markdown.Unreadable):
         plain_markdown.convert(source, REFERENCES)

@@ -24,10 +24,19 @@ def test_the_scheme_is_followed(shared):
 
 def test_mathematics_is_drawn(shared):
     page = shared.page
-    assert page.evaluate("[...document.querySelectorAll('[data-mjx-error], mjx-merror')].map(e => e.outerHTML)") == []
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('[data-mjx-error], mjx-merror')].map(e => e.outerHTML)"
+        )
+        == []
+    )
     undrawn = "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).map(e => e.outerHTML)"
     assert page.evaluate(undrawn) == []
-    assert [mark for mark in (r"\(", r"\[", "$$", r"\frac", "{prf:", "{cite", "{glue", "{term}") if mark in prose(page)] == []
+    assert [
+        mark
+        for mark in (r"\(", r"\[", "$$", r"\frac", "{prf:", "{cite", "{glue", "{term}")
+        if mark in prose(page)
+    ] == []
 
 
 def prose(page):
@@ -65,7 +74,9 @@ def test_nothing_is_wider_than_a_phone(shared):
     scale = [chart.svg.evaluate(drawn) for chart in shared.charts]
     shared.resize(1280)
     assert overflow <= 0, wide
-    assert all(value > 0.9 for value in scale), f"charts drawn smaller than they can be read: {scale}"
+    assert all(value > 0.9 for value in scale), (
+        f"charts drawn smaller than they can be read: {scale}"
+    )
 
 
 def test_sliders_answer_to_the_keyboard(shared):
@@ -75,11 +86,17 @@ def test_sliders_answer_to_the_keyboard(shared):
             slider = chart.element.query_selector_all("input[type=range]")[number]
             name, value = slider.get_attribute("aria-label"), slider.input_value()
             slider.focus()
-            for key in ("ArrowRight", "PageUp") if value != slider.get_attribute("max") else ("ArrowLeft", "PageDown"):
+            for key in (
+                ("ArrowRight", "PageUp")
+                if value != slider.get_attribute("max")
+                else ("ArrowLeft", "PageDown")
+            ):
                 shared.page.keyboard.press(key)
             shared.page.wait_for_timeout(50)
             assert name and slider.input_value() != value
-            assert chart.marks() != before, f"the slider {name!r} moves nothing in: {chart.description}"
+            assert chart.marks() != before, (
+                f"the slider {name!r} moves nothing in: {chart.description}"
+            )
             chart.element.query_selector(".vl-reset").click()
             shared.page.wait_for_timeout(50)
             assert slider.input_value() == value, f"reset does not bring back {name!r}"
@@ -89,7 +106,9 @@ def test_accessibility(shared):
     shared.page.mouse.move(0, 0)
     shared.page.wait_for_timeout(300)  # a colour on its way back from a hover is nobody's fault
     found = Axe().run(shared.page, options={"resultTypes": ["violations"]}).response["violations"]
-    faults = [(rule["id"], node["target"], node["html"][:200]) for rule in found for node in rule["nodes"]]
+    faults = [
+        (rule["id"], node["target"], node["html"][:200]) for rule in found for node in rule["nodes"]
+    ]
     assert [fault for fault in faults if not excepted(shared.page, fault)] == []
 
 

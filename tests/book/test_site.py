@@ -58,7 +58,12 @@ def test_cells_are_silent_on_stderr(name):
 
 
 def test_no_page_names_a_script_or_style_on_another_host(documents):
-    outside = [link for document in documents.values() for link in document.links if link.startswith(("//", "http"))]
+    outside = [
+        link
+        for document in documents.values()
+        for link in document.links
+        if link.startswith(("//", "http"))
+    ]
     assert [link for link in outside if link.endswith((".js", ".css", ".woff2"))] == []
 
 

@@ -18,7 +18,10 @@ def test_the_opening_gap_of_decimation(visit, coupling):
     chart = visit("book/index").figure("fig-opening")
     chart.set(K=coupling)
     rows = chart.drawn("K", "b", "gap")
-    exact = [math.log(2) - rg.IsingChain(decimated(coupling, row["b"]), n_sites=4).entropy() / 4 for row in rows]
+    exact = [
+        math.log(2) - rg.IsingChain(decimated(coupling, row["b"]), n_sites=4).entropy() / 4
+        for row in rows
+    ]
     assert len(rows) > 3 and {row["K"] for row in rows} == {coupling}
     np.testing.assert_allclose([row["gap"] for row in rows], exact, atol=1e-6)
 
@@ -33,7 +36,9 @@ def test_entropy_and_correlation_length_with_a_field(visit):
         chains = [rg.IsingChain(row["K"], field, n_sites=2) for row in rows]
         bits = [chain.entropy_rate() / math.log(2) for chain in chains]
         np.testing.assert_allclose([row["bits"] for row in rows], bits, atol=1e-9)
-        np.testing.assert_allclose([row["xi"] for row in rows], [chain.correlation_length() for chain in chains], rtol=1e-8)
+        np.testing.assert_allclose(
+            [row["xi"] for row in rows], [chain.correlation_length() for chain in chains], rtol=1e-8
+        )
     assert fields == {0.0, 0.4}
 
 
@@ -60,7 +65,9 @@ def test_the_entropy_that_survives(visit):
     chart = visit("book/ising/renormalizing-the-chain").figure("fig-survives")
     chart.set(keep=4)
     rows = [row for row in chart.rows("K", "share", "after") if 0.1 < row["K"] < 2.5]
-    kept = np.array([rg.IsingChain(decimated(row["K"], 4), n_sites=2).entropy_rate() for row in rows])
+    kept = np.array(
+        [rg.IsingChain(decimated(row["K"], 4), n_sites=2).entropy_rate() for row in rows]
+    )
     whole = np.array([rg.IsingChain(row["K"], n_sites=2).entropy_rate() for row in rows])
     np.testing.assert_allclose([row["share"] for row in rows], kept / 4 / whole, atol=1e-9)
     np.testing.assert_allclose([row["after"] for row in rows], math.log(2) - kept, atol=1e-9)
@@ -71,7 +78,10 @@ def test_the_two_distances_sit_at_the_decimated_coupling(visit):
     chart.set(start=1.3, block=4)
     marks = min(chart.sets("K", "distance", "nats"), key=len)
     coupling = decimated(1.3, 4)
-    exact = [math.log(2) - rg.IsingChain(coupling, n_sites=2).entropy_rate(), math.log1p(math.exp(-2 * coupling))]
+    exact = [
+        math.log(2) - rg.IsingChain(coupling, n_sites=2).entropy_rate(),
+        math.log1p(math.exp(-2 * coupling)),
+    ]
     np.testing.assert_allclose([row["K"] for row in marks], coupling, atol=1e-9)
     np.testing.assert_allclose(sorted(row["nats"] for row in marks), sorted(exact), atol=1e-6)
 
@@ -84,7 +94,11 @@ def test_the_density_on_two_maps(visit, r, u):
     phi = np.linspace(-6, 6, 2401)
     weight = np.exp(-r / 2 * phi**2 - u * phi**4)
     weight /= np.trapezoid(weight, phi)
-    np.testing.assert_allclose([row["density"] for row in rows], np.interp([row["x"] for row in rows], phi, weight), atol=1e-4)
+    np.testing.assert_allclose(
+        [row["density"] for row in rows],
+        np.interp([row["x"] for row in rows], phi, weight),
+        atol=1e-4,
+    )
     np.testing.assert_allclose(rows[0]["m2"], np.trapezoid(phi**2 * weight, phi), atol=1e-6)
 
 
@@ -92,11 +106,17 @@ def test_the_density_on_two_maps(visit, r, u):
 def test_the_density_of_block_averages(visit, block):
     chart = visit("book/fields/block-averages").figure("fig-peaks-to-bell")
     chart.set(b=block)
-    shown = [rows for rows in chart.sets("b", "y", "density") if {row["b"] for row in rows} == {block} and "end" not in rows[0]]
+    shown = [
+        rows
+        for rows in chart.sets("b", "y", "density")
+        if {row["b"] for row in rows} == {block} and "end" not in rows[0]
+    ]
     points, density = rg.ScalarChain((-6.0, 1.5), 0.5, n_sites=48).block_average_density(block)
     for rows in shown:
         np.testing.assert_allclose(
-            [row["density"] for row in rows], np.interp([row["y"] for row in rows], points, density, left=0, right=0), atol=1e-4
+            [row["density"] for row in rows],
+            np.interp([row["y"] for row in rows], points, density, left=0, right=0),
+            atol=1e-4,
         )
     assert shown and len(shown[0]) > 40
 

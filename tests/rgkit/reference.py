@@ -64,7 +64,9 @@ HIERARCHICAL = (
 )
 
 # Local potential approximation, Litim's regulator, d = 3, about the minimum; arguments (order,), math.inf the limit.
-LITERATURE_LPA = "C. Bervillier, A. Juettner, D. F. Litim, Nucl. Phys. B 783, 213 (2007), arXiv:hep-th/0701172"
+LITERATURE_LPA = (
+    "C. Bervillier, A. Juettner, D. F. Litim, Nucl. Phys. B 783, 213 (2007), arXiv:hep-th/0701172"
+)
 LOCAL_POTENTIAL = (
     Reference("nu", (2,), 0.5, 11, COMPUTED),
     Reference("kappa", (2,), 1.333333333333, 12, COMPUTED),

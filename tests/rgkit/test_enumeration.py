@@ -25,7 +25,9 @@ OBJECTIVES = [
 def test_rows_are_those_of_the_configurations():
     rows = Enumeration(7, 16)
     assert rows.shape == (128, 7)
-    np.testing.assert_array_equal(rows.rows(32, 16), rg.IsingChain(0.0, n_sites=7).configurations()[32:48])
+    np.testing.assert_array_equal(
+        rows.rows(32, 16), rg.IsingChain(0.0, n_sites=7).configurations()[32:48]
+    )
     assert rows.rows(0, 4).dtype == jnp.int8
 
 
@@ -56,7 +58,9 @@ def test_losses_and_gradients_are_those_of_all_rows_at_once(objective):
         value, gradient = loss(model, jnp.asarray(CHAIN.configurations()))
         streamed, streamed_gradient = loss(model, Enumeration(8, 32))
         assert float(streamed) == pytest.approx(float(value), rel=1e-13)
-        for leaf, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(streamed_gradient), strict=True):
+        for leaf, other in zip(
+            jax.tree.leaves(gradient), jax.tree.leaves(streamed_gradient), strict=True
+        ):
             np.testing.assert_allclose(leaf, other, rtol=1e-10, atol=1e-14)
 
 
@@ -77,7 +81,9 @@ def train_apart(rows_at_once):
     """Information and peak resident memory (MiB) of a step on 2**20 configurations, in a process of its own."""
     command = shlex.join([sys.executable, "-c", TRAINING.format(rows_at_once=rows_at_once)])
     # through a shell, since a process counts the memory of the one it was forked from
-    run = subprocess.run(f"{command}; exit $?", shell=True, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        f"{command}; exit $?", shell=True, capture_output=True, text=True, check=True
+    )
     return map(float, run.stdout.split())
 
 
@@ -86,12 +92,16 @@ def test_training_on_a_million_configurations_takes_the_memory_of_a_chunk():
     assert little < 640 < much
     assert streamed == pytest.approx(at_once, abs=1e-5)
     network = rg.FCNetwork((20, 32, 2), rg.SpinChannel(), key=jax.random.key(0))
-    assert streamed == pytest.approx(rg.pushforward(rg.IsingChain(0.5, n_sites=20), network).information(), abs=1e-5)
+    assert streamed == pytest.approx(
+        rg.pushforward(rg.IsingChain(0.5, n_sites=20), network).information(), abs=1e-5
+    )
 
 
 def test_accelerators_enumerate_longer_chains(monkeypatch):
     ring = rg.IsingChain(0.9, n_sites=25)
-    with pytest.raises(ValueError, match="n_sites = 25 is too large to enumerate.*at most 24 sites"):
+    with pytest.raises(
+        ValueError, match="n_sites = 25 is too large to enumerate.*at most 24 sites"
+    ):
         ring.probabilities()
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     law = rg.pushforward(ring, rg.decimation(5))

@@ -40,7 +40,11 @@ def test_no_module_shadows_a_public_name():
 
 
 def stored():
-    return sorted(path.stem for path in (Path(rg.__file__).parent / "data").glob("*.csv") if path.stem != "speed")
+    return sorted(
+        path.stem
+        for path in (Path(rg.__file__).parent / "data").glob("*.csv")
+        if path.stem != "speed"
+    )
 
 
 def test_every_sweep_has_its_script_and_every_script_its_sweep():
@@ -51,7 +55,9 @@ def test_every_sweep_has_its_script_and_every_script_its_sweep():
 def test_stored_sweeps_were_made_by_the_script_that_stands_there(name):
     about = json.loads((Path(rg.__file__).parent / "data" / f"{name}.json").read_text())
     script = SCRIPTS / f"make_{name}.py"
-    assert about["made_by"][script.name] == rg.sweeps.fingerprint(script)[script.name], f"run `make sweeps`: {name} is stale"
+    assert about["made_by"][script.name] == rg.sweeps.fingerprint(script)[script.name], (
+        f"run `make sweeps`: {name} is stale"
+    )
     assert len(rg.sweeps.load(name)) > 0
 
 
@@ -62,6 +68,9 @@ def test_an_unknown_sweep_lists_those_there_are():
 
 def test_the_speed_table_was_made_by_the_benchmarks_that_stand_there():
     about = json.loads((Path(rg.__file__).parent / "data" / "speed.json").read_text())
-    sources = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (ROOT / "benchmarks").glob("*.py")}
+    sources = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (ROOT / "benchmarks").glob("*.py")
+    }
     assert about["made_by"] == sources, "run `make bench`: the table is stale"
     assert len(rg.sweeps.load("speed")) > 0

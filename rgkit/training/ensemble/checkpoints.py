@@ -39,7 +39,12 @@ def json_digest(content) -> str:
 
 
 def _write_json(path: Path, content) -> None:
-    _write(path, json.dumps({"content": content, "sha256": json_digest(content)}, indent=1, sort_keys=True).encode())
+    _write(
+        path,
+        json.dumps(
+            {"content": content, "sha256": json_digest(content)}, indent=1, sort_keys=True
+        ).encode(),
+    )
 
 
 class Checkpoint:
@@ -62,7 +67,11 @@ class Checkpoint:
             _write_json(file, {"configuration": configuration, "notes": notes})
         stored = _read(file, f"delete the directory {self.path} and begin anew.")
         self.notes, stored = stored["notes"], stored["configuration"]
-        names = sorted(name for name in {*stored, *configuration} if stored.get(name) != configuration.get(name))
+        names = sorted(
+            name
+            for name in {*stored, *configuration}
+            if stored.get(name) != configuration.get(name)
+        )
         if names:
             raise ValueError(
                 f"{file} is of another configuration: {', '.join(names)} {'differs' if len(names) == 1 else 'differ'}. "

@@ -108,7 +108,10 @@ def train_ensemble(
         ValueError, TypeError: naming the argument, or the file of a checkpoint that is damaged or of another configuration.
     """
     key, steps = _validation.key("key", key), _validation.positive_integer("steps", steps)
-    restarts, records = _validation.positive_integer("restarts", restarts), _validation.positive_integer("records", records)
+    restarts, records = (
+        _validation.positive_integer("restarts", restarts),
+        _validation.positive_integer("records", records),
+    )
     batch_size, pool = training.check_sampling(batch_size, pool)
     memory = _validation.positive_integer("memory", default_memory() if memory is None else memory)
     table = members.table_of_members(grid)
@@ -128,7 +131,10 @@ def train_ensemble(
 def _plan(groups, checkpoint, everyone) -> tuple[list[Layout], Checkpoint | None]:
     """The layout of each group: where there is a checkpoint the one it was begun with, so that a resumed run repeats it."""
     n_devices = len(jax.local_devices()) * jax.process_count()
-    layouts = [choose_layout(len(g.runs), n_devices, g.step_bytes, g.held_bytes, g.recipe.memory) for g in groups]
+    layouts = [
+        choose_layout(len(g.runs), n_devices, g.step_bytes, g.held_bytes, g.recipe.memory)
+        for g in groups
+    ]
     if checkpoint is None:
         return layouts, None
     recipe = groups[0].recipe
@@ -137,19 +143,33 @@ def _plan(groups, checkpoint, everyone) -> tuple[list[Layout], Checkpoint | None
         "steps": recipe.steps, "records": recipe.chunk, "restarts": recipe.restarts, "batch_size": recipe.batch_size,
         "pool": recipe.pool, "device": jax.devices()[0].device_kind, "jax": jax.__version__,
     }  # fmt: skip
-    store = Checkpoint(checkpoint, configuration, {"layouts": [dataclasses.astuple(layout) for layout in layouts]})
+    store = Checkpoint(
+        checkpoint, configuration, {"layouts": [dataclasses.astuple(layout) for layout in layouts]}
+    )
     return [Layout(*layout) for layout in store.notes["layouts"]], store
 
 
 def _train_blocks(groups, layouts, store, progress) -> dict[str, dict[str, np.ndarray]]:
     """The blocks of all groups, trained or read."""
     n_devices = len(jax.local_devices())
-    names = [f"{g}-{b}" for g, group in enumerate(groups) for b in range(layouts[g].n_blocks(len(group.runs)))]
-    blocks = {name: store.load(name) for name in share(names)} if store else dict.fromkeys(share(names))
-    with tqdm(total=sum(_steps(groups, layouts, name) for name in blocks), disable=not progress, unit="step") as bar:
+    names = [
+        f"{g}-{b}"
+        for g, group in enumerate(groups)
+        for b in range(layouts[g].n_blocks(len(group.runs)))
+    ]
+    blocks = (
+        {name: store.load(name) for name in share(names)} if store else dict.fromkeys(share(names))
+    )
+    with tqdm(
+        total=sum(_steps(groups, layouts, name) for name in blocks),
+        disable=not progress,
+        unit="step",
+    ) as bar:
         bar.update(sum(_steps(groups, layouts, name) for name, block in blocks.items() if block))
         for g, (group, layout) in enumerate(zip(groups, layouts, strict=True)):
-            missing = [name for name, block in blocks.items() if block is None and name.startswith(f"{g}-")]
+            missing = [
+                name for name, block in blocks.items() if block is None and name.startswith(f"{g}-")
+            ]
             for turn in (missing[i : i + n_devices] for i in range(0, len(missing), n_devices)):
                 trained = group.train(layout, [int(name.split("-")[1]) for name in turn], bar)
                 for name, block in zip(turn, trained, strict=True):
@@ -168,7 +188,10 @@ def _finished(group, blocks) -> tuple[Any, Any, dict[str, np.ndarray], float]:
     """Networks and heads of the members of a group, stacked, the records of their best restarts, and the seconds spent."""
     rows = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     seconds = float(rows.pop("seconds").sum())
-    rows = {name: values[: len(group.runs)].reshape(len(group.members), -1, *values.shape[1:]) for name, values in rows.items()}
+    rows = {
+        name: values[: len(group.runs)].reshape(len(group.members), -1, *values.shape[1:])
+        for name, values in rows.items()
+    }
     # as in rgkit.train the smallest final loss is kept, here among the restarts that did not diverge
     final = np.where(rows["diverged_at"] < 0, rows["record loss"][..., -1], np.inf)
     best = np.argmin(final, axis=1)
@@ -181,9 +204,15 @@ def _finished(group, blocks) -> tuple[Any, Any, dict[str, np.ndarray], float]:
 def _result(table, everyone, recipe, places, parts) -> EnsembleResult:
     networks, heads, rows, seconds = zip(*parts, strict=True)
     marks = [*range(0, recipe.steps, recipe.chunk), recipe.steps]
-    histories = [_history(table, place, part, marks) for place, part in zip(places, rows, strict=True)]
+    histories = [
+        _history(table, place, part, marks) for place, part in zip(places, rows, strict=True)
+    ]
     history = pd.concat(histories).sort_values(["member", "step"], kind="stable", ignore_index=True)
-    last = history[history.step == recipe.steps].reset_index(drop=True).drop(columns=["member", "step"])
+    last = (
+        history[history.step == recipe.steps]
+        .reset_index(drop=True)
+        .drop(columns=["member", "step"])
+    )
     diverged = np.full(len(table), np.nan)
     for place, part in zip(places, rows, strict=True):
         diverged[place] = np.where(part["diverged_at"] < 0, np.nan, part["diverged_at"])
@@ -197,8 +226,14 @@ def _result(table, everyone, recipe, places, parts) -> EnsembleResult:
 
 def _history(table, place, rows, marks) -> pd.DataFrame:
     """The records of a group: a row for each member and each step recorded."""
-    columns = {name.removeprefix("record "): values for name, values in rows.items() if name.startswith("record ")}
+    columns = {
+        name.removeprefix("record "): values
+        for name, values in rows.items()
+        if name.startswith("record ")
+    }
     repeated = table.iloc[np.repeat(place, len(marks))].reset_index(drop=True)
     records = pd.DataFrame({name: values.ravel() for name, values in columns.items()})
-    steps = pd.DataFrame({"member": np.repeat(place, len(marks)), "step": np.tile(marks, len(place))})
+    steps = pd.DataFrame(
+        {"member": np.repeat(place, len(marks)), "step": np.tile(marks, len(place))}
+    )
     return pd.concat([steps, repeated, records], axis=1)

@@ -52,9 +52,9 @@ class _Program:
         def block(mapped, shared):
             return _map(lambda one: function(one, shared), mapped, together)
 
-        return jax.shard_map(block, mesh=self.mesh, in_specs=(ROWS, PartitionSpec()), out_specs=ROWS, check_vma=False)(
-            mapped, shared
-        )
+        return jax.shard_map(
+            block, mesh=self.mesh, in_specs=(ROWS, PartitionSpec()), out_specs=ROWS, check_vma=False
+        )(mapped, shared)
 
 
 def _map(function, mapped, together):
@@ -80,14 +80,26 @@ def _advance(constant, carry):
         (x, done), (carry, (drawn_from, own_x, weights)) = shared, run
         arrays, state, key, diverged_at = carry
         key, chunk_key = jax.random.split(key)
-        sampler = (eqx.combine(drawn_from, source), program.batch_size) if program.batch_size else None
+        sampler = (
+            (eqx.combine(drawn_from, source), program.batch_size) if program.batch_size else None
+        )
         x = own_x if x is None else x
         model, new_state, finite = training.run_steps(
-            program.objective, program.optimizer, sampler, eqx.combine(arrays, static), state, x, weights, chunk_key, length
+            program.objective,
+            program.optimizer,
+            sampler,
+            eqx.combine(arrays, static),
+            state,
+            x,
+            weights,
+            chunk_key,
+            length,
         )
         alive = diverged_at < 0
         new = eqx.filter(model, eqx.is_inexact_array), new_state
-        arrays, state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), new, (arrays, state))
+        arrays, state = jax.tree.map(
+            lambda new, old: jnp.where(alive, new, old), new, (arrays, state)
+        )
         step = jnp.where(alive & ~finite.all(), done + jnp.argmin(finite), diverged_at)
         return arrays, state, key, step.astype(diverged_at.dtype)
 
@@ -100,7 +112,9 @@ def _spin_laws(program, static, arrays, data, x):
 
     def one(run, x):
         arrays, (_, own_x, weights) = run
-        return training.spin_laws(program.objective, eqx.combine(arrays, static), own_x if x is None else x, weights)
+        return training.spin_laws(
+            program.objective, eqx.combine(arrays, static), own_x if x is None else x, weights
+        )
 
     return program.over_runs(one, (arrays, data), x, program.recorded)
 
@@ -143,7 +157,13 @@ class Group:
 
     def _start(self, run):
         member, restart = run
-        return _start(self.objective, member.network, member.init_keys[restart], member.run_keys[restart], restart == 0)
+        return _start(
+            self.objective,
+            member.network,
+            member.init_keys[restart],
+            member.run_keys[restart],
+            restart == 0,
+        )
 
     def _bytes(self, rows):
         network = self.model[0]
@@ -175,7 +195,9 @@ class Group:
         """SHA-256 of the program of one run and of what it starts from."""
         program = self._program(1, Layout(1, 1))
         carry, given, _ = self._placed(program, self.runs[:1])
-        lowered = _advance.lower((program, self.static, given, self.x, self.recipe.chunk, jnp.asarray(0)), carry)
+        lowered = _advance.lower(
+            (program, self.static, given, self.x, self.recipe.chunk, jnp.asarray(0)), carry
+        )
         return hashlib.sha256(lowered.as_text().encode()).hexdigest()
 
     def runs_of(self, layout: Layout, block: int):
@@ -191,18 +213,27 @@ class Group:
         done, records = 0, [self._record(program, carry[0], given, data)]
         while done < self.recipe.steps:
             length = min(self.recipe.chunk, self.recipe.steps - done)
-            carry = _advance((program, self.static, given, self.x, length, jnp.asarray(done)), carry)
+            carry = _advance(
+                (program, self.static, given, self.x, length, jnp.asarray(done)), carry
+            )
             done += length
             records.append(self._record(program, carry[0], given, data))
             bar.update(length * sum(len(self.runs_of(layout, block)) for block in blocks))
         result = self._result(carry, data, records)
         result["seconds"] = np.full(len(runs), (time.perf_counter() - begun) / len(runs))
-        return [{name: rows[i : i + layout.block] for name, rows in result.items()} for i in range(0, len(runs), layout.block)]
+        return [
+            {name: rows[i : i + layout.block] for name, rows in result.items()}
+            for i in range(0, len(runs), layout.block)
+        ]
 
     def _program(self, n_devices, layout):
         mesh = Mesh(np.array(jax.local_devices()[:n_devices]), ROWS)
-        recorded = max(1, min(layout.together, working_bytes(self.recipe.memory) // self.record_bytes))
-        return _Program(self.objective, self.optimizer, self.recipe.batch_size, layout.together, recorded, mesh)
+        recorded = max(
+            1, min(layout.together, working_bytes(self.recipe.memory) // self.record_bytes)
+        )
+        return _Program(
+            self.objective, self.optimizer, self.recipe.batch_size, layout.together, recorded, mesh
+        )
 
     def _padded(self, layout, block):
         runs = self.runs_of(layout, block)
@@ -215,12 +246,16 @@ class Group:
         drawn = {name: self._data(member) for name, member in members.items()}
         data = [drawn[id(member)] for member, _ in runs]
         given = (
-            _stack([eqx.filter(d.source, eqx.is_array) for d in data]) if self.recipe.batch_size else None,
+            _stack([eqx.filter(d.source, eqx.is_array) for d in data])
+            if self.recipe.batch_size
+            else None,
             _stack([d.x for d in data]) if self.x is None else None,
             _stack([d.weights for d in data]),
         )
         arrays = _stack([eqx.filter(model, eqx.is_inexact_array) for model in starts])
-        arrays, keys, given = jax.device_put((arrays, _stack(keys), given), NamedSharding(program.mesh, ROWS))
+        arrays, keys, given = jax.device_put(
+            (arrays, _stack(keys), given), NamedSharding(program.mesh, ROWS)
+        )
         return _begin(program, arrays, keys), given, data
 
     def _data(self, member):
@@ -228,33 +263,58 @@ class Group:
 
     def _recorded(self, member):
         if self.x is None:
-            return training.recorded_data(member.system, member.network, self.recipe.batch_size, member.data_key)
+            return training.recorded_data(
+                member.system, member.network, self.recipe.batch_size, member.data_key
+            )
         weights = jnp.asarray(member.system.probabilities(), member.network.dtype)
-        return training.TrainingData(member.system, self.x, weights, self.recipe.batch_size, member.data_key)
+        return training.TrainingData(
+            member.system, self.x, weights, self.recipe.batch_size, member.data_key
+        )
 
     def _record(self, program, arrays, given, data):
         """A row of the history for every run."""
         if isinstance(self.channel, SpinChannel):
-            loss, soft, hard = jax.tree.map(np.asarray, _spin_laws(program, self.static[0], arrays, given, self.x))
-            return [training.spin_row(loss[i], (soft[0][i], soft[1][i]), hard[i])[0] for i in range(len(loss))]
+            loss, soft, hard = jax.tree.map(
+                np.asarray, _spin_laws(program, self.static[0], arrays, given, self.x)
+            )
+            return [
+                training.spin_row(loss[i], (soft[0][i], soft[1][i]), hard[i])[0]
+                for i in range(len(loss))
+            ]
         models = (self._model(arrays, i) for i in range(len(data)))
-        rows = [training.record(self.objective, model, d, 0)[0] for model, d in zip(models, data, strict=True)]
+        rows = [
+            training.record(self.objective, model, d, 0)[0]
+            for model, d in zip(models, data, strict=True)
+        ]
         return [{name: value for name, value in row.items() if name != "step"} for row in rows]
 
     def _result(self, carry, data, records):
         """What is kept of a block, by name, with runs along the first axis."""
         arrays, _, _, diverged_at = carry
         models = [self._model(arrays, i) for i in range(len(data))]
-        finished = [training.frozen_power(model, d)[0] for model, d in zip(models, data, strict=True)]
-        leaves = jax.tree.leaves(_stack([eqx.filter(model, eqx.is_inexact_array) for model in finished]))
+        finished = [
+            training.frozen_power(model, d)[0] for model, d in zip(models, data, strict=True)
+        ]
+        leaves = jax.tree.leaves(
+            _stack([eqx.filter(model, eqx.is_inexact_array) for model in finished])
+        )
         names = records[0][0]
-        columns = {f"record {name}": np.array([[row[name] for row in rows] for rows in records]).T for name in names}
-        return {f"leaf {i}": leaf for i, leaf in enumerate(leaves)} | columns | {"diverged_at": np.asarray(diverged_at)}
+        columns = {
+            f"record {name}": np.array([[row[name] for row in rows] for rows in records]).T
+            for name in names
+        }
+        return (
+            {f"leaf {i}": leaf for i, leaf in enumerate(leaves)}
+            | columns
+            | {"diverged_at": np.asarray(diverged_at)}
+        )
 
     def models(self, leaves):
         """Stacked models from the leaves of `train`."""
         arrays, _ = eqx.partition(self.model, eqx.is_inexact_array)
-        return eqx.combine(jax.tree.unflatten(jax.tree.structure(arrays), map(jnp.asarray, leaves)), self.static[0])
+        return eqx.combine(
+            jax.tree.unflatten(jax.tree.structure(arrays), map(jnp.asarray, leaves)), self.static[0]
+        )
 
     def _model(self, arrays, i):
         return eqx.combine(jax.tree.map(lambda leaf: leaf[i], arrays), self.static[0])

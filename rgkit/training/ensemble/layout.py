@@ -20,11 +20,18 @@ def devices() -> pd.DataFrame:
         of float32 matrices; at "default" an accelerator may round the factors).
     """
     rows = [
-        {"platform": device.platform, "kind": device.device_kind, "process": device.process_index, "memory": _memory(device)}
+        {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "process": device.process_index,
+            "memory": _memory(device),
+        }
         for device in jax.devices()
     ]
     grouped = pd.DataFrame(rows).groupby(["platform", "kind"], sort=False)
-    table = grouped.agg(count=("process", "size"), processes=("process", "nunique"), memory=("memory", "min")).reset_index()
+    table = grouped.agg(
+        count=("process", "size"), processes=("process", "nunique"), memory=("memory", "min")
+    ).reset_index()
     return table.assign(matmul_precision=jax.config.jax_default_matmul_precision or "default")
 
 
@@ -47,7 +54,10 @@ def step_bytes(loss, model, *rows) -> int:
     def kept(arrays, *rows):
         return jax.vjp(lambda a: loss(eqx.combine(a, static), *rows), arrays)[1]
 
-    return 2 * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(jax.eval_shape(kept, arrays, *rows)))
+    return 2 * sum(
+        leaf.size * leaf.dtype.itemsize
+        for leaf in jax.tree.leaves(jax.eval_shape(kept, arrays, *rows))
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,20 +21,36 @@ from rgkit.training.single import Pool, check_channel, is_enumerable, source_of
 
 POTENTIAL = ("r", "u", "w", "u8", "u10", "u12")
 SYSTEM_COLUMNS = ("K", "h", "n_sites", "periodic", *POTENTIAL)
-NETWORK_COLUMNS = ("width", "depth", "n_features", "activation", "gain", "bias_std", "power", "noise")
+NETWORK_COLUMNS = (
+    "width",
+    "depth",
+    "n_features",
+    "activation",
+    "gain",
+    "bias_std",
+    "power",
+    "noise",
+)
 
 
 def table_of_members(grid) -> pd.DataFrame:
     """The grid as a table, a row for each member: a table or list of rows as it is, a mapping as the product of its entries."""
     if isinstance(grid, Mapping):
-        values = [value if isinstance(value, list | tuple | range | np.ndarray) else [value] for value in grid.values()]
+        values = [
+            value if isinstance(value, list | tuple | range | np.ndarray) else [value]
+            for value in grid.values()
+        ]
         grid = [dict(zip(grid, point, strict=True)) for point in itertools.product(*values)]
     table = pd.DataFrame(grid).reset_index(drop=True)
     if table.empty:
-        raise ValueError("grid must have at least one member: pass a table, a list of dicts or a mapping to sequences.")
+        raise ValueError(
+            "grid must have at least one member: pass a table, a list of dicts or a mapping to sequences."
+        )
     missing = [name for name in table.columns if table[name].isna().any()]
     if missing:
-        raise ValueError(f"grid must have a value for every member in every column, {missing} have gaps: fill them.")
+        raise ValueError(
+            f"grid must have a value for every member in every column, {missing} have gaps: fill them."
+        )
     return table if "seed" in table else table.assign(seed=0)
 
 
@@ -50,7 +66,9 @@ def check_columns(table: pd.DataFrame) -> None:
 
 def _entry(row: dict, name: str):
     if name not in row:
-        raise ValueError(f"grid needs a column {name!r}: pass it for every member, or a system= or network= that sets it.")
+        raise ValueError(
+            f"grid needs a column {name!r}: pass it for every member, or a system= or network= that sets it."
+        )
     return row[name]
 
 
@@ -60,7 +78,9 @@ def chain(row: dict) -> IsingChain | ScalarChain:
     if "r" not in row:
         return _shared(IsingChain(_entry(row, "K"), row.get("h", 0.0), **shape))
     degree = max(i for i, name in enumerate(POTENTIAL) if name in row)
-    return ScalarChain(tuple(row.get(name, 0.0) for name in POTENTIAL[: degree + 1]), _entry(row, "K"), **shape)
+    return ScalarChain(
+        tuple(row.get(name, 0.0) for name in POTENTIAL[: degree + 1]), _entry(row, "K"), **shape
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -71,12 +91,20 @@ def _shared(chain):
 
 def network(row: dict, key) -> FCNetwork:
     """The network of a row: ``depth`` (1) hidden layers of ``width`` (64) units from ``n_sites`` to ``n_features``."""
-    hidden = [int(row.get("width", 64))] * _validation.positive_integer("depth", row.get("depth", 1), 0)
-    widths = (_entry(row, "n_sites"), *hidden, _entry(row, "n_features"))
-    channel = GaussianChannel(row.get("power", 1.0), row.get("noise", 0.02)) if "r" in row else SpinChannel()
-    return _initializer(widths, channel, tuple((name, row[name]) for name in ("activation", "gain", "bias_std") if name in row))(
-        key
+    hidden = [int(row.get("width", 64))] * _validation.positive_integer(
+        "depth", row.get("depth", 1), 0
     )
+    widths = (_entry(row, "n_sites"), *hidden, _entry(row, "n_features"))
+    channel = (
+        GaussianChannel(row.get("power", 1.0), row.get("noise", 0.02))
+        if "r" in row
+        else SpinChannel()
+    )
+    return _initializer(
+        widths,
+        channel,
+        tuple((name, row[name]) for name in ("activation", "gain", "bias_std") if name in row),
+    )(key)
 
 
 @functools.cache
@@ -90,7 +118,9 @@ def member_keys(key, seed, restarts: int):
     """Keys of one member: for its start, for its training, and from this, as `rgkit.train` splits it, for data and restarts."""
     network_key, train_key = jax.random.split(jax.random.fold_in(key, seed))
     data_key, runs_key = jax.random.split(train_key)
-    init_keys, run_keys = jax.vmap(jax.random.split, out_axes=1)(jax.random.split(runs_key, restarts))
+    init_keys, run_keys = jax.vmap(jax.random.split, out_axes=1)(
+        jax.random.split(runs_key, restarts)
+    )
     return network_key, train_key, data_key, init_keys, run_keys
 
 
@@ -121,7 +151,12 @@ class Member:
 
     def arguments(self) -> dict:
         """What `rgkit.train` takes to train this member alone."""
-        return {"network": self.network, "system": self.system, "objective": self.objective, "key": self.train_key}
+        return {
+            "network": self.network,
+            "system": self.system,
+            "objective": self.objective,
+            "key": self.train_key,
+        }
 
 
 def build(table, objective, system, network, key, restarts: int, pooled: bool) -> list[Member]:
@@ -129,8 +164,12 @@ def build(table, objective, system, network, key, restarts: int, pooled: bool) -
     build_objective = (lambda row: objective) if isinstance(objective, Objective) else objective
     members = []
     for row in table.to_dict("records"):
-        network_key, *keys = member_keys(key, _validation.positive_integer("seed", row["seed"], 0), restarts)
-        members.append(Member(network(row, network_key), system(row), build_objective(row), *keys, pooled))
+        network_key, *keys = member_keys(
+            key, _validation.positive_integer("seed", row["seed"], 0), restarts
+        )
+        members.append(
+            Member(network(row, network_key), system(row), build_objective(row), *keys, pooled)
+        )
         members[-1].network.n_features(members[-1].system.n_sites)
         check_channel(members[-1].network.channel, members[-1].objective)
     return members
@@ -150,6 +189,12 @@ def digest(members: list[Member]) -> str:
     for member in members:
         sha.update(repr(member.system).encode())
         arrays = jax.tree.leaves(eqx.filter((member.network, member.system), eqx.is_array))
-        for array in [*arrays, *map(jax.random.key_data, (member.train_key, member.data_key, member.init_keys, member.run_keys))]:
+        for array in [
+            *arrays,
+            *map(
+                jax.random.key_data,
+                (member.train_key, member.data_key, member.init_keys, member.run_keys),
+            ),
+        ]:
             sha.update(np.asarray(array).tobytes())
     return sha.hexdigest()

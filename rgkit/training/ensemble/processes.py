@@ -27,7 +27,9 @@ def unpacked(content: bytes) -> dict[str, np.ndarray]:
         return dict(stored)
 
 
-def gather(blocks: dict[str, dict[str, np.ndarray]], names: list[str], read=None) -> dict[str, dict[str, np.ndarray]]:
+def gather(
+    blocks: dict[str, dict[str, np.ndarray]], names: list[str], read=None
+) -> dict[str, dict[str, np.ndarray]]:
     """The blocks of all processes.
 
     Arguments:
@@ -45,7 +47,13 @@ def gather(blocks: dict[str, dict[str, np.ndarray]], names: list[str], read=None
 
 def _exchanged(blocks):
     # as bytes: JAX would round float64, and processes may hold different numbers of blocks
-    content = packed({f"{block}{SEPARATOR}{name}": array for block, arrays in blocks.items() for name, array in arrays.items()})
+    content = packed(
+        {
+            f"{block}{SEPARATOR}{name}": array
+            for block, arrays in blocks.items()
+            for name, array in arrays.items()
+        }
+    )
     lengths = multihost_utils.process_allgather(np.int32(len(content)))
     padded = np.frombuffer(content.ljust(int(lengths.max()), b"\0"), np.uint8)
     everyone = multihost_utils.process_allgather(padded)

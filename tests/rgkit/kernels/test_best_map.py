@@ -42,14 +42,19 @@ def test_no_map_of_a_tiny_chain_beats_the_lower_bound(coupling, field):
     chain = rg.IsingChain(coupling, field, n_sites=3)
     p = chain.probabilities()
     laws = np.array([np.bincount(image, p, 4) for image in itertools.product(range(4), repeat=8)])
-    best = 2 * LN2 + np.sum(np.where(laws > 0, laws * np.log(np.where(laws > 0, laws, 1)), 0), axis=1).min()
+    best = (
+        2 * LN2
+        + np.sum(np.where(laws > 0, laws * np.log(np.where(laws > 0, laws, 1)), 0), axis=1).min()
+    )
     assert rg.water_filling_divergence(chain, 2) <= best + 1e-12
     assert best <= rg.pushforward(chain, rg.greedy_map(chain, 2)).divergence() + 1e-12
 
 
 def test_water_filling_by_hand():
     # p = (1/2, 1/4, 1/8, 1/8) into two bins: 1/2 is not above the level 1/2, so nothing is lost; into four: all stand alone
-    chain = rg.IsingChain(np.log(3) / 4, n_sites=2)  # weights 3, 3, 1, 1 over 8 on a ring of two bonds: e^{2K} : e^{-2K}
+    chain = rg.IsingChain(
+        np.log(3) / 4, n_sites=2
+    )  # weights 3, 3, 1, 1 over 8 on a ring of two bonds: e^{2K} : e^{-2K}
     np.testing.assert_allclose(np.sort(chain.probabilities()), [1 / 8, 1 / 8, 3 / 8, 3 / 8])
     assert rg.water_filling_divergence(chain, 1) == pytest.approx(0, abs=1e-12)
     entropy = -(0.75 * np.log(3 / 8) + 0.25 * np.log(1 / 8))
@@ -86,7 +91,9 @@ def test_the_limit_law_at_ten_thousand_sites():
         assert rg.water_filling_divergence(chain, n) / (n * LN2) == pytest.approx(limit, abs=2e-3)
 
 
-@pytest.mark.parametrize("coupling, value", [(0.25, 1.0457), (0.5, 1.1906), (1, 1.8973), (1.5, 3.6316), (2, 7.6935)])
+@pytest.mark.parametrize(
+    "coupling, value", [(0.25, 1.0457), (0.5, 1.1906), (1, 1.8973), (1.5, 3.6316), (2, 7.6935)]
+)
 def test_critical_ratios(coupling, value):
     assert rg.critical_ratio(rg.IsingChain(coupling, n_sites=2)) == pytest.approx(value, abs=5e-5)
 

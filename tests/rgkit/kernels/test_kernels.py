@@ -49,7 +49,9 @@ def test_samples_follow_the_conditional_law(kernel, key):
     draws = jax.vmap(lambda k: kernel.sample(x, k))(jax.random.split(key, 20_000))
     n = kernel.n_features(6)
     assert draws.shape == (20_000, n)
-    frequencies = np.bincount((np.asarray(draws) < 0) @ (1 << np.arange(n)), minlength=2**n) / 20_000
+    frequencies = (
+        np.bincount((np.asarray(draws) < 0) @ (1 << np.arange(n)), minlength=2**n) / 20_000
+    )
     probabilities = np.exp(np.asarray(kernel.log_probability(x), float))
     error = np.sqrt(probabilities * (1 - probabilities) / 20_000)
     assert (abs(frequencies - probabilities) <= 5 * error + 1e-6).all()
@@ -72,16 +74,22 @@ def test_blocks_by_hand(spins):
     x = jnp.array(spins, jnp.int8)
     assert rg.decimation(2).means(x).tolist() == spins[::2]
     assert rg.majority(3).means(x).tolist() == [np.sign(sum(spins[:3])), np.sign(sum(spins[3:]))]
-    tied = [0 if a + b == 0 else np.sign(a + b) for a, b in zip(spins[::2], spins[1::2], strict=True)]
+    tied = [
+        0 if a + b == 0 else np.sign(a + b) for a, b in zip(spins[::2], spins[1::2], strict=True)
+    ]
     assert rg.majority(2, "random").means(x).tolist() == tied
-    assert rg.majority(2, "first").means(x).tolist() == [t or s for t, s in zip(tied, spins[::2], strict=True)]
+    assert rg.majority(2, "first").means(x).tolist() == [
+        t or s for t, s in zip(tied, spins[::2], strict=True)
+    ]
     assert rg.majority(2, -1).means(x).tolist() == [t or -1 for t in tied]
 
 
 def test_fields_in_blocks_by_hand():
     x, key = jnp.array([0.5, -2.0, 1.0, 3.0, 0.0, 4.0]), jax.random.key(0)
     np.testing.assert_allclose(rg.decimation(3).sample(x, key), [0.5, 3.0])
-    np.testing.assert_allclose(rg.block_average(3).sample(x, key), np.array([-0.5, 7.0]) / np.sqrt(3), rtol=1e-6)
+    np.testing.assert_allclose(
+        rg.block_average(3).sample(x, key), np.array([-0.5, 7.0]) / np.sqrt(3), rtol=1e-6
+    )
 
 
 def test_block_averages_compose():
@@ -93,7 +101,10 @@ def test_block_averages_compose():
 def test_fields_are_pushed_to_laws_of_fields(key):
     chain = rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=8)
     averaged = sum((4 - abs(r)) * chain.correlation(abs(r)) for r in range(-3, 4)) / 4
-    for kernel, variance in ((rg.decimation(4), chain.correlation(0)), (rg.block_average(4), averaged)):
+    for kernel, variance in (
+        (rg.decimation(4), chain.correlation(0)),
+        (rg.block_average(4), averaged),
+    ):
         law = rg.pushforward(chain, kernel, n_samples=4000, key=key)
         assert isinstance(law, rg.FieldLaw) and law.samples.shape == (4000, 2)
         moment = law.second_moment()
@@ -112,7 +123,10 @@ def test_a_gaussian_channel_makes_fields_of_spins_too(key):
 def test_block_averages_of_spins_are_refused(key):
     ring = rg.IsingChain(1.0, n_sites=6)
     for sampling in ({}, {"n_samples": 1000, "key": key}):
-        with pytest.raises(TypeError, match="a block average of spins is not a spin.*is infinite. For spins use rgkit.majority"):
+        with pytest.raises(
+            TypeError,
+            match="a block average of spins is not a spin.*is infinite. For spins use rgkit.majority",
+        ):
             rg.pushforward(ring, rg.block_average(2), **sampling)
     with pytest.raises(ValueError, match="fields have no enumeration: pass n_samples and key"):
         rg.pushforward(rg.ScalarChain((1.0, 1.0), 0.0, n_sites=6), rg.block_average(2))
@@ -147,8 +161,14 @@ def test_a_random_map_reads_all_spins_of_a_long_chain():
         (lambda: rg.majority(4), "b = 4 is even, so a block can tie: pass ties="),
         (lambda: rg.majority(4, "last"), "ties must be None, 'random', 'first'"),
         (lambda: rg.decimation(5).n_features(12), "b = 5 does not divide the 12 sites"),
-        (lambda: rg.pushforward(rg.IsingChain(1.0, n_sites=12), rg.majority(5)), "b = 5 does not divide"),
-        (lambda: rg.greedy_map(rg.IsingChain(1.0, n_sites=4), 2).n_features(5), "table has 16 rows"),
+        (
+            lambda: rg.pushforward(rg.IsingChain(1.0, n_sites=12), rg.majority(5)),
+            "b = 5 does not divide",
+        ),
+        (
+            lambda: rg.greedy_map(rg.IsingChain(1.0, n_sites=4), 2).n_features(5),
+            "table has 16 rows",
+        ),
     ],
 )
 def test_bad_kernels_are_refused(make, message):

@@ -18,7 +18,9 @@ def test_forward_pass_by_hand():
     x = jnp.array([1, -1, 1, 1, -1, 1], jnp.int8)
     hidden = np.tanh(network.weights[0] @ np.asarray(x, np.float32) + network.biases[0])
     np.testing.assert_allclose(network.layers(x)[0], hidden, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(network(x), network.weights[1] @ hidden + network.biases[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        network(x), network.weights[1] @ hidden + network.biases[1], rtol=1e-5, atol=1e-6
+    )
     np.testing.assert_allclose(network.means(x), np.tanh(network(x)), rtol=1e-6)
     assert network.widths == (6, 5, 3) and len(network.layers(x)) == 2
 
@@ -39,7 +41,9 @@ def test_hard_features_are_signs_of_the_activations():
     network = make()
     x = rg.IsingChain(0.0, n_sites=6).configurations()
     activations = jax.vmap(network)(x)
-    np.testing.assert_array_equal(jax.vmap(network.hard().means)(x), jnp.where(activations < 0, -1.0, 1.0))
+    np.testing.assert_array_equal(
+        jax.vmap(network.hard().means)(x), jnp.where(activations < 0, -1.0, 1.0)
+    )
     np.testing.assert_array_equal(jax.vmap(network.hard())(x), activations)
     assert network.hard().channel.hard and not network.channel.hard
 
@@ -59,7 +63,9 @@ def test_conditional_entropy_keeps_its_digits_where_the_channel_saturates():
 
 
 def test_float64_only_where_jax_has_it():
-    with pytest.raises(ValueError, match=r"dtype='float64' needs jax.config.update\('jax_enable_x64', True\)"):
+    with pytest.raises(
+        ValueError, match=r"dtype='float64' needs jax.config.update\('jax_enable_x64', True\)"
+    ):
         make(dtype="float64")
     with jax.enable_x64(True):
         network = make(dtype="float64")
@@ -75,7 +81,9 @@ def test_reinitialized_networks_share_architecture_only():
 
 
 def real(widths=(6, 5, 3), power=1.0, noise=0.02, **options):
-    return rg.FCNetwork(widths, rg.GaussianChannel(power, noise), key=jax.random.key(0), bias_std=1.0, **options)
+    return rg.FCNetwork(
+        widths, rg.GaussianChannel(power, noise), key=jax.random.key(0), bias_std=1.0, **options
+    )
 
 
 def test_a_gaussian_channel_adds_noise_of_its_variance(key):
@@ -84,7 +92,9 @@ def test_a_gaussian_channel_adds_noise_of_its_variance(key):
     np.testing.assert_allclose(y.mean(0), network(x), atol=4 * (0.3 / 20_000) ** 0.5)
     np.testing.assert_allclose(np.cov(y.T), 0.3 * np.eye(3), atol=0.02)
     np.testing.assert_array_equal(network.means(x), network(x))
-    assert float(network.conditional_entropy(x)) == pytest.approx(1.5 * np.log(2 * np.pi * np.e * 0.3), rel=1e-6)
+    assert float(network.conditional_entropy(x)) == pytest.approx(
+        1.5 * np.log(2 * np.pi * np.e * 0.3), rel=1e-6
+    )
 
 
 def test_capacity():
@@ -96,11 +106,15 @@ def test_capacity():
 def test_normalized_networks_have_mean_zero_and_full_power_on_their_sample(widths, power):
     network, x = real(widths, power), 3 + 2 * jax.random.normal(jax.random.key(1), (1000, 6))
     before, after = (np.asarray(net.batch(x), float) for net in (network, network.normalized(x)))
-    np.testing.assert_allclose(after.mean(0), 0, atol=1e-5)  # rounding of float32 features that were of order ten
+    np.testing.assert_allclose(
+        after.mean(0), 0, atol=1e-5
+    )  # rounding of float32 features that were of order ten
     assert (after**2).sum(1).mean() == pytest.approx(widths[-1] * power, rel=1e-6)
     # one scale for all features: their shape, and so their capacity to be white, is the network's own
     np.testing.assert_allclose(np.corrcoef(after.T), np.corrcoef(before.T), atol=1e-5)
-    np.testing.assert_allclose(after.std(0) / before.std(0), (after.std() / (before - before.mean(0)).std()), rtol=1e-5)
+    np.testing.assert_allclose(
+        after.std(0) / before.std(0), (after.std() / (before - before.mean(0)).std()), rtol=1e-5
+    )
 
 
 def test_normalization_is_idempotent_and_depends_on_its_sample_alone():
@@ -112,7 +126,11 @@ def test_normalization_is_idempotent_and_depends_on_its_sample_alone():
 
 
 def test_a_batch_is_the_network_row_by_row():
-    network, x, rows = real(), jax.random.normal(jax.random.key(1), (20_001, 6)), jnp.array([0, 8192, 20_000])
+    network, x, rows = (
+        real(),
+        jax.random.normal(jax.random.key(1), (20_001, 6)),
+        jnp.array([0, 8192, 20_000]),
+    )
     np.testing.assert_allclose(network.batch(x)[rows], jax.vmap(network)(x[rows]), atol=1e-5)
 
 
@@ -125,16 +143,36 @@ def test_a_batch_is_the_network_row_by_row():
         (lambda: make(activation="swish"), ValueError, "activation must be one of"),
         (lambda: make(dtype="float16"), ValueError, "dtype must be 'float32' or 'float64'"),
         (lambda: make(gain=float("nan")), ValueError, "gain must be finite"),
-        (lambda: rg.FCNetwork((6, 3), "spin", key=jax.random.key(0)), TypeError, "channel must be a rgkit.SpinChannel or a"),
-        (lambda: rg.FCNetwork((6, 3), rg.SpinChannel(), key=jax.random.PRNGKey(0)), TypeError, "typed JAX key"),
-        (lambda: make()(jnp.ones((2, 6))), ValueError, r"x must have shape \(6,\), got \(2, 6\): batches go through"),
+        (
+            lambda: rg.FCNetwork((6, 3), "spin", key=jax.random.key(0)),
+            TypeError,
+            "channel must be a rgkit.SpinChannel or a",
+        ),
+        (
+            lambda: rg.FCNetwork((6, 3), rg.SpinChannel(), key=jax.random.PRNGKey(0)),
+            TypeError,
+            "typed JAX key",
+        ),
+        (
+            lambda: make()(jnp.ones((2, 6))),
+            ValueError,
+            r"x must have shape \(6,\), got \(2, 6\): batches go through",
+        ),
         (lambda: make().batch(jnp.ones(6)), ValueError, r"x must have shape \(M, 6\), got \(6,\)"),
         (lambda: rg.GaussianChannel(noise=0.0), ValueError, "noise must be positive, got 0.0"),
         (lambda: rg.GaussianChannel(power=-1.0), ValueError, "power must be positive, got -1.0"),
-        (lambda: make().normalized(jnp.ones((2, 6))), TypeError, r"normalized\(\) needs a network with a rgkit.GaussianChannel"),
+        (
+            lambda: make().normalized(jnp.ones((2, 6))),
+            TypeError,
+            r"normalized\(\) needs a network with a rgkit.GaussianChannel",
+        ),
         (lambda: real().normalized(jnp.ones((2, 6))), ValueError, "x must make the features vary"),
         (lambda: real().hard(), TypeError, r"hard\(\) needs a network with a rgkit.SpinChannel"),
-        (lambda: real().log_probability(jnp.ones(6)), TypeError, "log_probability over 2\\*\\*n outcomes needs a network"),
+        (
+            lambda: real().log_probability(jnp.ones(6)),
+            TypeError,
+            "log_probability over 2\\*\\*n outcomes needs a network",
+        ),
         (
             lambda: real().push(jnp.ones((2, 6)), jnp.ones(2) / 2),
             TypeError,

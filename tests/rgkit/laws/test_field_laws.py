@@ -15,7 +15,9 @@ DOUBLE_WELL = {"potential": (-2.0, 0.5), "coupling": 0.5}
 
 
 def gaussian(covariance, rows, seed):
-    return np.random.default_rng(seed).multivariate_normal(np.zeros(len(covariance)), covariance, rows)
+    return np.random.default_rng(seed).multivariate_normal(
+        np.zeros(len(covariance)), covariance, rows
+    )
 
 
 def equal_correlations(n, c):
@@ -44,13 +46,21 @@ def test_gaussians_in_closed_form(n, correlation):
     covariance = 1.7 * equal_correlations(n, correlation)
     law = rg.FieldLaw(gaussian(covariance, 20_000, n), reference_variance=2.0)
     divergence, entropy = law.divergence(), law.entropy()
-    assert abs(divergence.value - exact_gaussian_divergence(covariance, 2.0)) < 4 * divergence.standard_error
-    assert abs(entropy.value - np.linalg.slogdet(2 * np.pi * np.e * covariance)[1] / 2) < 4 * entropy.standard_error
+    assert (
+        abs(divergence.value - exact_gaussian_divergence(covariance, 2.0))
+        < 4 * divergence.standard_error
+    )
+    assert (
+        abs(entropy.value - np.linalg.slogdet(2 * np.pi * np.e * covariance)[1] / 2)
+        < 4 * entropy.standard_error
+    )
     assert divergence.standard_error < 0.05 and divergence.method == "nearest neighbours"
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
-@pytest.mark.parametrize("potential, coupling", [((-2.0, 0.5), 0.5), ((-1.0, 0.25), -0.5), ((0.5, -0.4, 0.1), 0.3)])
+@pytest.mark.parametrize(
+    "potential, coupling", [((-2.0, 0.5), 0.5), ((-1.0, 0.25), -0.5), ((0.5, -0.4, 0.1), 0.3)]
+)
 def test_chains_of_fields_by_the_transfer_operator(n, potential, coupling):
     chain = rg.ScalarChain(potential, coupling, n_sites=n)
     law = rg.FieldLaw(samples(chain, 20_000, n), reference_variance=1.0)
@@ -65,19 +75,30 @@ def test_block_averages_by_quadrature():
     chain = rg.ScalarChain(**DOUBLE_WELL, n_sites=6)
     points, density = chain.block_average_density(3)
     long = rg.ScalarChain(**DOUBLE_WELL, n_sites=30, periodic=True)
-    blocks = rg.pushforward(long, rg.block_average(3), n_samples=30_000, key=jax.random.key(0)).samples[:, :1]
+    blocks = rg.pushforward(
+        long, rg.block_average(3), n_samples=30_000, key=jax.random.key(0)
+    ).samples[:, :1]
     used = density > 1e-10 * density.max()
     points, density, variance = points[used], density[used], 2.5
     log_ratio = np.log(density * np.sqrt(2 * np.pi * variance)) + points**2 / (2 * variance)
     divergence = rg.FieldLaw(blocks, variance).divergence()
-    assert abs(divergence.value - np.trapezoid(density * log_ratio, points)) < 4 * divergence.standard_error < 0.05
-    own = rg.FieldLaw(blocks).divergence(lambda rows: np.interp(rows[:, 0], points, np.log(density)))
+    assert (
+        abs(divergence.value - np.trapezoid(density * log_ratio, points))
+        < 4 * divergence.standard_error
+        < 0.05
+    )
+    own = rg.FieldLaw(blocks).divergence(
+        lambda rows: np.interp(rows[:, 0], points, np.log(density))
+    )
     assert abs(own.value) < 4 * own.standard_error < 0.05
 
 
 LAWS = {
     "gaussian, 1": (lambda rows, r: r.normal(size=(rows, 1)), 0.0),
-    "gaussian, 2": (lambda rows, r: r.normal(size=(rows, 2)) @ [[1, 0.5], [0, 0.75**0.5]], -np.log(0.75) / 2),
+    "gaussian, 2": (
+        lambda rows, r: r.normal(size=(rows, 2)) @ [[1, 0.5], [0, 0.75**0.5]],
+        -np.log(0.75) / 2,
+    ),
     "gaussian, 4": (lambda rows, r: r.normal(size=(rows, 4)), 0.0),
     "uniform, 2": (lambda rows, r: r.uniform(-1, 1, (rows, 2)), np.log(np.pi / 2) + 1 / 3),
     "laplace, 3": (lambda rows, r: r.laplace(size=(rows, 3)), 3 * (np.log(np.pi / 2) / 2)),
@@ -86,7 +107,10 @@ LAWS = {
 
 def pulls(name, repetitions=40):
     draw, exact = LAWS[name]
-    measured = [rg.FieldLaw(draw(2000, np.random.default_rng(seed)), 1.0).divergence() for seed in range(repetitions)]
+    measured = [
+        rg.FieldLaw(draw(2000, np.random.default_rng(seed)), 1.0).divergence()
+        for seed in range(repetitions)
+    ]
     return np.array([(m.value - exact) / m.standard_error for m in measured])
 
 
@@ -102,13 +126,17 @@ def test_half_the_stated_error_does_not_cover():
 
 def test_neighbours_on_a_line_are_those_of_the_tree():
     rows = np.random.default_rng(0).normal(size=(500, 1))
-    np.testing.assert_allclose(_sorted_distances(rows, 16), _distances(np.sort(rows, axis=0), 16)[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(
+        _sorted_distances(rows, 16), _distances(np.sort(rows, axis=0), 16)[:, 0], rtol=1e-12
+    )
 
 
 def test_two_far_modes_shared_by_four_features_stay_within_a_large_error():
     chain = rg.ScalarChain((-6.0, 1.0), 1.0, n_sites=4)
     divergence = rg.FieldLaw(samples(chain, 20_000, 0), 1.0).divergence()
-    assert abs(divergence.value - white_divergence(chain, 1.0)) < 2 * divergence.standard_error < 0.5
+    assert (
+        abs(divergence.value - white_divergence(chain, 1.0)) < 2 * divergence.standard_error < 0.5
+    )
 
 
 @given(st.floats(0.1, 10), st.floats(-5, 5))
@@ -116,7 +144,9 @@ def test_units_and_shifts(scale, shift):
     rows = gaussian(equal_correlations(2, 0.4), 1000, 0)
     law, other = rg.FieldLaw(rows), rg.FieldLaw(scale * rows + shift)
     assert other.entropy().value == pytest.approx(law.entropy().value + 2 * np.log(scale), abs=1e-6)
-    assert other.cumulants().excess_kurtosis["pooled"] == pytest.approx(law.cumulants().excess_kurtosis["pooled"], abs=1e-8)
+    assert other.cumulants().excess_kurtosis["pooled"] == pytest.approx(
+        law.cumulants().excess_kurtosis["pooled"], abs=1e-8
+    )
 
 
 def test_the_default_reference_is_the_nearest_white_noise():
@@ -124,7 +154,9 @@ def test_the_default_reference_is_the_nearest_white_noise():
     second = float((rows**2).mean())
     nearest = rg.FieldLaw(rows).divergence().value
     assert nearest == pytest.approx(rg.FieldLaw(rows, second).divergence().value)
-    assert all(rg.FieldLaw(rows, factor * second).divergence().value > nearest for factor in (0.8, 1.2))
+    assert all(
+        rg.FieldLaw(rows, factor * second).divergence().value > nearest for factor in (0.8, 1.2)
+    )
 
 
 def test_rounding_to_float32_is_undone():
@@ -151,7 +183,9 @@ def test_errors_of_cumulants_are_those_of_configurations():
     tables = [law.cumulants() for law in laws]
     for name in ("k2", "k4", "k6", "excess_kurtosis"):
         for row in (0, "pooled"):
-            values, errors = (np.array([t.loc[row, c] for t in tables]) for c in (name, f"{name}_error"))
+            values, errors = (
+                np.array([t.loc[row, c] for t in tables]) for c in (name, f"{name}_error")
+            )
             assert 0.7 < values.std() / errors.mean() < 1.4
     squares = -2 * chain.mean_parameters()["r"] / 8
     for measure, exact in (
@@ -174,14 +208,31 @@ def test_many_pairs_in_seconds():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: rg.FieldLaw(np.zeros((100, 2))), r"samples must have shape \(M >= 320, n\), got \(100, 2\)"),
-        (lambda: rg.FieldLaw(np.ones((500, 2), int)), "finite floats, got dtype int64: a law of integers has no density"),
-        (lambda: rg.FieldLaw(np.full((500, 2), np.nan)), "samples must be finite floats"),
-        (lambda: rg.FieldLaw(gaussian(np.eye(1), 500, 0), -1.0), "reference_variance must be positive or None"),
-        (lambda: rg.FieldLaw(gaussian(np.eye(1), 500, 0)).neighbour_correlation(), "one feature has no neighbours"),
-        (lambda: rg.FieldLaw(np.round(gaussian(np.eye(1), 5000, 0), 2)).entropy(), "the law has an atom, and no entropy"),
         (
-            lambda: rg.FieldLaw(gaussian(np.eye(3), 500, 0)).divergence(rg.ScalarChain((1.0, 1.0), 0.0, n_sites=4)),
+            lambda: rg.FieldLaw(np.zeros((100, 2))),
+            r"samples must have shape \(M >= 320, n\), got \(100, 2\)",
+        ),
+        (
+            lambda: rg.FieldLaw(np.ones((500, 2), int)),
+            "finite floats, got dtype int64: a law of integers has no density",
+        ),
+        (lambda: rg.FieldLaw(np.full((500, 2), np.nan)), "samples must be finite floats"),
+        (
+            lambda: rg.FieldLaw(gaussian(np.eye(1), 500, 0), -1.0),
+            "reference_variance must be positive or None",
+        ),
+        (
+            lambda: rg.FieldLaw(gaussian(np.eye(1), 500, 0)).neighbour_correlation(),
+            "one feature has no neighbours",
+        ),
+        (
+            lambda: rg.FieldLaw(np.round(gaussian(np.eye(1), 5000, 0), 2)).entropy(),
+            "the law has an atom, and no entropy",
+        ),
+        (
+            lambda: rg.FieldLaw(gaussian(np.eye(3), 500, 0)).divergence(
+                rg.ScalarChain((1.0, 1.0), 0.0, n_sites=4)
+            ),
             "reference must have n_sites = 3, one for each feature, got 4",
         ),
     ],

@@ -33,14 +33,19 @@ def random_kernel(seed, n_inputs, n_outputs, keeps_uniform=False):
 
 @given(hnp.arrays(float, st.sampled_from([2, 8, 64]), elements=st.floats(-5, 5)))
 def test_the_transform_is_its_own_inverse(values):
-    np.testing.assert_allclose(rg.walsh_hadamard(rg.walsh_hadamard(values)) / len(values), values, atol=1e-12)
+    np.testing.assert_allclose(
+        rg.walsh_hadamard(rg.walsh_hadamard(values)) / len(values), values, atol=1e-12
+    )
 
 
 def test_the_transform_against_its_definition():
     values = np.random.default_rng(0).normal(size=(3, 16))
     spins = rg.IsingChain(0.0, n_sites=4).configurations().astype(float)
     characters = np.stack(
-        [spins[:, list(s)].prod(1) for s in (np.flatnonzero([i >> j & 1 for j in range(4)]) for i in range(16))]
+        [
+            spins[:, list(s)].prod(1)
+            for s in (np.flatnonzero([i >> j & 1 for j in range(4)]) for i in range(16))
+        ]
     )
     np.testing.assert_allclose(rg.walsh_hadamard(values), values @ characters.T, atol=1e-13)
     with pytest.raises(ValueError, match=r"2\*\*n entries in their last axis, got 6"):
@@ -50,7 +55,9 @@ def test_the_transform_against_its_definition():
 @pytest.mark.parametrize("shape", [(1,), (2,), (3, 2, 32), (5, 2**11), (2**13,)])
 def test_the_transform_of_many_spins_is_a_product_with_hadamards_matrix(shape):
     values = np.random.default_rng(1).normal(size=shape)
-    np.testing.assert_allclose(rg.walsh_hadamard(values), values @ scipy.linalg.hadamard(shape[-1]), atol=1e-10)
+    np.testing.assert_allclose(
+        rg.walsh_hadamard(values), values @ scipy.linalg.hadamard(shape[-1]), atol=1e-10
+    )
 
 
 @given(seeds, st.integers(1, 5))
@@ -100,14 +107,20 @@ def test_the_gap_is_divergence_plus_noise(coupling, field, seed):
 
 @given(seeds, seeds, st.integers(2, 4), st.integers(1, 3))
 def test_data_processing(law_seed, kernel_seed, n_inputs, n_outputs):
-    p, matrix = random_law(law_seed, n_inputs, 0.3), random_kernel(kernel_seed, n_inputs, n_outputs, True)
+    p, matrix = (
+        random_law(law_seed, n_inputs, 0.3),
+        random_kernel(kernel_seed, n_inputs, n_outputs, True),
+    )
     before, after = rg.SpinLaw(p).divergence(), rg.SpinLaw(p @ matrix).divergence()
     assert after <= before + 1e-12
 
 
 def test_a_kernel_that_does_not_keep_the_uniform_law_can_move_away_from_it():
     p = rg.IsingChain(0.1, n_sites=6)
-    assert rg.pushforward(p, rg.majority(2, +1)).divergence() > rg.SpinLaw(p.probabilities()).divergence()
+    assert (
+        rg.pushforward(p, rg.majority(2, +1)).divergence()
+        > rg.SpinLaw(p.probabilities()).divergence()
+    )
 
 
 @given(st.floats(0.05, 2), st.integers(2, 6))
@@ -127,7 +140,11 @@ def test_relabelling_features_changes_nothing_reported():
     relabelled[image] = law.probabilities
     other = rg.SpinLaw(relabelled)
     assert other.divergence() == pytest.approx(law.divergence(), abs=1e-14)
-    for quantity in (rg.SpinLaw.pair_marginal_couplings, rg.SpinLaw.pair_couplings, rg.SpinLaw.marginal_fields):
+    for quantity in (
+        rg.SpinLaw.pair_marginal_couplings,
+        rg.SpinLaw.pair_couplings,
+        rg.SpinLaw.marginal_fields,
+    ):
         np.testing.assert_allclose(abs(quantity(other)).max(), abs(quantity(law)).max(), atol=1e-14)
 
 
@@ -163,7 +180,10 @@ def test_sampled_laws_agree_with_exact_ones_within_their_errors(soft):
 def test_errors_of_sampled_couplings():
     chain, kernel = rg.IsingChain(0.5, n_sites=8), rg.decimation(2)
     exact = rg.pushforward(chain, kernel).couplings().value
-    tables = [rg.pushforward(chain, kernel, n_samples=5000, key=k).couplings() for k in jax.random.split(jax.random.key(0), 40)]
+    tables = [
+        rg.pushforward(chain, kernel, n_samples=5000, key=k).couplings()
+        for k in jax.random.split(jax.random.key(0), 40)
+    ]
     pulls = np.array([(t.value - exact)[1:] / t.standard_error[1:] for t in tables])
     assert 0.85 < pulls.std() < 1.15
 
@@ -185,21 +205,32 @@ def test_twenty_four_sites_in_bounded_memory():
 
 def test_errors_say_what_to_do():
     collapsed = rg.SpinLaw(np.array([0.5, 0, 0, 0.5]))
-    with pytest.raises(ValueError, match=r"2 of 4 feature states have probability zero \(state \[-1, 1\] is one\)"):
+    with pytest.raises(
+        ValueError, match=r"2 of 4 feature states have probability zero \(state \[-1, 1\] is one\)"
+    ):
         collapsed.couplings()
     with pytest.raises(ValueError, match="probability zero"):
         collapsed.pair_couplings()
     with pytest.raises(ValueError, match="n <= 10, this law has n = 11"):
         rg.SpinLaw(np.full(2**11, 2.0**-11)).couplings()
     long = rg.IsingChain(1.0, n_sites=30)
-    with pytest.raises(ValueError, match=r"n_sites = 30 is too large to enumerate.*38 GiB.*n_samples and key in `pushforward`"):
+    with pytest.raises(
+        ValueError,
+        match=r"n_sites = 30 is too large to enumerate.*38 GiB.*n_samples and key in `pushforward`",
+    ):
         rg.pushforward(long, rg.decimation(3))
     with pytest.raises(ValueError, match="n_samples and key go together"):
         rg.pushforward(long, rg.decimation(3), n_samples=10)
     with pytest.raises(ValueError, match="at most 10 features, this kernel has 15"):
         rg.pushforward(long, rg.decimation(2), n_samples=10, key=jax.random.key(0))
-    with pytest.raises(ValueError, match=r"widths start with 12 but the system has 10 sites: pass widths=\(10, ...\)"):
-        rg.pushforward(rg.IsingChain(1.0, n_sites=10), rg.FCNetwork((12, 4), rg.SpinChannel(), key=jax.random.key(0)))
+    with pytest.raises(
+        ValueError,
+        match=r"widths start with 12 but the system has 10 sites: pass widths=\(10, ...\)",
+    ):
+        rg.pushforward(
+            rg.IsingChain(1.0, n_sites=10),
+            rg.FCNetwork((12, 4), rg.SpinChannel(), key=jax.random.key(0)),
+        )
 
 
 @given(seeds, st.integers(2, 4), st.floats(0.05, 3))
@@ -208,7 +239,10 @@ def test_pair_marginals_are_bounded_by_the_divergence(seed, n, sharpness):
     q = (q + q[::-1]) / 2  # even under a global flip, so that all means are zero
     law = rg.SpinLaw(q)
     if law.divergence() < 0.5:
-        assert abs(law.pair_marginal_couplings()).max() <= np.arctanh(np.sqrt(2 * law.divergence())) + 1e-12
+        assert (
+            abs(law.pair_marginal_couplings()).max()
+            <= np.arctanh(np.sqrt(2 * law.divergence())) + 1e-12
+        )
 
 
 @given(seeds, st.integers(1, 4), st.floats(0.05, 3))
@@ -233,16 +267,26 @@ def test_random_maps_land_near_the_uniform_law_as_the_bound_says():
         chain = rg.IsingChain(coupling, n_sites=12)
         collision = np.sum(chain.probabilities() ** 2)
         double = rg.IsingChain(2 * coupling, n_sites=12)
-        assert collision == pytest.approx(np.exp(double.log_partition() - 2 * chain.log_partition()), rel=1e-10)
+        assert collision == pytest.approx(
+            np.exp(double.log_partition() - 2 * chain.log_partition()), rel=1e-10
+        )
         bound = np.log1p(15 * collision)
         assert bound == pytest.approx(stated, abs=1e-3)
-        divergences = [rg.pushforward(chain, rg.random_map(4, k)).divergence() for k in jax.random.split(jax.random.key(0), 64)]
+        divergences = [
+            rg.pushforward(chain, rg.random_map(4, k)).divergence()
+            for k in jax.random.split(jax.random.key(0), 64)
+        ]
         assert np.mean(divergences) + 3 * np.std(divergences) / 8 < bound
         law = np.array(
-            [rg.pushforward(chain, rg.random_map(4, k)).probabilities for k in jax.random.split(jax.random.key(1), 64)]
+            [
+                rg.pushforward(chain, rg.random_map(4, k)).probabilities
+                for k in jax.random.split(jax.random.key(1), 64)
+            ]
         )
         second = (law**2).sum(1)
-        assert second.mean() == pytest.approx((1 - collision) / 16 + collision, abs=4 * second.std() / 8)
+        assert second.mean() == pytest.approx(
+            (1 - collision) / 16 + collision, abs=4 * second.std() / 8
+        )
 
 
 def test_subsets_are_listed_in_order():
@@ -253,5 +297,9 @@ def test_subsets_are_listed_in_order():
 
 def test_the_transform_does_not_depend_on_how_the_values_lie_in_memory():
     values = np.random.default_rng(0).normal(size=(64, 4))
-    np.testing.assert_array_equal(rg.walsh_hadamard(values.T), rg.walsh_hadamard(np.ascontiguousarray(values.T)))
-    np.testing.assert_array_equal(rg.walsh_hadamard(values[::2].T), rg.walsh_hadamard(np.ascontiguousarray(values[::2].T)))
+    np.testing.assert_array_equal(
+        rg.walsh_hadamard(values.T), rg.walsh_hadamard(np.ascontiguousarray(values.T))
+    )
+    np.testing.assert_array_equal(
+        rg.walsh_hadamard(values[::2].T), rg.walsh_hadamard(np.ascontiguousarray(values[::2].T))
+    )

@@ -37,14 +37,19 @@ def test_pythagoras_bounds_the_fitted_coupling():
     for seed in range(20):
         law = rg.SpinLaw(np.random.default_rng(seed).dirichlet(np.ones(16)))
         even = rg.SpinLaw((law.probabilities + law.probabilities[::-1]) / 2)
-        fitted = rg.characteristic_parameters(even, rg.IsingChain(0.0, n_sites=4, periodic=False)).values
+        fitted = rg.characteristic_parameters(
+            even, rg.IsingChain(0.0, n_sites=4, periodic=False)
+        ).values
         chain = rg.IsingChain(fitted["K"], n_sites=2)
         assert 3 * (np.log(2) - chain.entropy_rate()) <= even.divergence() + 1e-10
 
 
 def test_standard_errors_cover():
     chain = rg.IsingChain(0.6, 0.2, n_sites=6)
-    estimates = [rg.characteristic_parameters(chain.sample(k, 2000), chain) for k in jax.random.split(jax.random.key(0), 60)]
+    estimates = [
+        rg.characteristic_parameters(chain.sample(k, 2000), chain)
+        for k in jax.random.split(jax.random.key(0), 60)
+    ]
     for name, truth in chain.parameters.items():
         pulls = np.array([(e.values[name] - truth) / e.standard_errors[name] for e in estimates])
         assert 0.75 < pulls.std() < 1.3 and abs(pulls.mean()) < 0.45
@@ -63,7 +68,9 @@ def test_sampled_laws_and_samples_agree():
 def test_the_edge_of_the_family_is_flagged():
     aligned = np.array([[1, 1, 1, 1, 1], [-1, -1, -1, -1, -1]])
     estimate = rg.characteristic_parameters(aligned, family)
-    assert estimate.values["K"] == np.inf and estimate.flags == ("moments on the boundary of the family",)
+    assert estimate.values["K"] == np.inf and estimate.flags == (
+        "moments on the boundary of the family",
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,11 @@ def test_the_edge_of_the_family_is_flagged():
         (rg.SpinLaw(np.full(8, 1 / 8)), {}, "family must have n_sites = 3, got 5"),
         (np.zeros((10, 5)), {}, r"samples must be spins \+1 or -1"),
         (np.ones((1, 5)), {}, r"samples must be spins \+1 or -1 of shape \(M >= 2, 5\)"),
-        (np.ones((10, 5)), {"method": "score"}, "method must be 'likelihood' for spins, got 'score'"),
+        (
+            np.ones((10, 5)),
+            {"method": "score"},
+            "method must be 'likelihood' for spins, got 'score'",
+        ),
     ],
 )
 def test_bad_data_are_refused(data, options, message):
@@ -82,14 +93,25 @@ def test_bad_data_are_refused(data, options, message):
 
 # spins: the statistics and the first two derivatives of ln Z
 
-chains = st.builds(rg.IsingChain, st.floats(-3, 3), st.floats(-2, 2), n_sites=st.integers(2, 9), periodic=st.booleans())
+chains = st.builds(
+    rg.IsingChain,
+    st.floats(-3, 3),
+    st.floats(-2, 2),
+    n_sites=st.integers(2, 9),
+    periodic=st.booleans(),
+)
 
 
 @given(chains)
 def test_spins_mean_parameters_and_fisher_information_are_those_of_the_sum_over_states(chain):
     x, p = chain.configurations(), chain.probabilities()
     statistics = np.asarray(chain.statistics(x), float)
-    np.testing.assert_allclose(statistics @ [chain.coupling, chain.field], -np.asarray(chain.energy(x)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        statistics @ [chain.coupling, chain.field],
+        -np.asarray(chain.energy(x)),
+        rtol=1e-5,
+        atol=1e-5,
+    )
     means = p @ statistics
     np.testing.assert_allclose(list(chain.mean_parameters().values()), means, atol=1e-12)
     covariance = (statistics - means).T @ (p[:, None] * (statistics - means))
@@ -124,7 +146,9 @@ def test_gradients_and_laplacians_are_those_of_the_statistics(n_sites, periodic)
     x = np.random.default_rng(0).normal(size=(3, n_sites))
     gradients, laplacians = matching._derivatives(family, x)
     with jax.enable_x64(True):
-        np.testing.assert_allclose(gradients, np.moveaxis(jax.vmap(jax.jacrev(family.statistics))(x), 1, 0), atol=1e-12)
+        np.testing.assert_allclose(
+            gradients, np.moveaxis(jax.vmap(jax.jacrev(family.statistics))(x), 1, 0), atol=1e-12
+        )
         hessians = np.asarray(jax.vmap(jax.hessian(family.statistics))(x))
     np.testing.assert_allclose(laplacians, np.trace(hessians, axis1=-2, axis2=-1).T, atol=1e-11)
 
@@ -156,8 +180,12 @@ def test_a_sextic_chain_is_read_off_a_million_samples():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nominal_95_per_cent_intervals_cover(method):
-    repetitions = np.asarray(DOUBLE_WELL.sample(jax.random.key(1), 200 * 2000)).reshape(200, 2000, 4)
-    estimates = [rg.characteristic_parameters(samples, DOUBLE_WELL, method=method) for samples in repetitions]
+    repetitions = np.asarray(DOUBLE_WELL.sample(jax.random.key(1), 200 * 2000)).reshape(
+        200, 2000, 4
+    )
+    estimates = [
+        rg.characteristic_parameters(samples, DOUBLE_WELL, method=method) for samples in repetitions
+    ]
     for name, truth in DOUBLE_WELL.parameters.items():
         hits = [abs(e.values[name] - truth) < 1.96 * e.standard_errors[name] for e in estimates]
         assert 0.90 <= np.mean(hits) <= 0.98
@@ -176,7 +204,9 @@ def test_outside_the_family_errors_are_about_the_nearest_member(method):
 
 def test_outside_the_family_the_two_methods_disagree():
     family = ring(1.0, 1.0, coupling=0.0)
-    score, likelihood = (rg.characteristic_parameters(SEXTIC, family, method=m).values for m in METHODS)
+    score, likelihood = (
+        rg.characteristic_parameters(SEXTIC, family, method=m).values for m in METHODS
+    )
     assert abs(score["u"] - likelihood["u"]) > 0.01
     nearest = ring(likelihood["r"], likelihood["u"], coupling=likelihood["K"])
     means, target = nearest.mean_parameters(), SEXTIC.mean_parameters()
@@ -198,10 +228,14 @@ def test_on_the_boundary_score_matching_goes_beyond_and_likelihood_stops():
     negative = 0
     for key in jax.random.split(jax.random.key(0), 8):
         samples = GAUSSIAN.sample(key, 2000)
-        score, likelihood = (rg.characteristic_parameters(samples, QUARTIC, method=m) for m in METHODS)
+        score, likelihood = (
+            rg.characteristic_parameters(samples, QUARTIC, method=m) for m in METHODS
+        )
         assert any("boundary u = 0: the law may lie on it" in flag for flag in score.flags)
         assert any("errors" in flag and "are not normal there" in flag for flag in likelihood.flags)
-        assert abs(score.values["u"]) < 4 * score.standard_errors["u"] and likelihood.values["u"] >= 0
+        assert (
+            abs(score.values["u"]) < 4 * score.standard_errors["u"] and likelihood.values["u"] >= 0
+        )
         negative += score.values["u"] < 0
         if likelihood.values["u"] == 0:
             gaussian = rg.characteristic_parameters(samples, GAUSSIAN, method="likelihood").values
@@ -211,17 +245,26 @@ def test_on_the_boundary_score_matching_goes_beyond_and_likelihood_stops():
 
 def test_near_the_boundary_likelihood_finds_its_place():
     # among these samples are some whose best u is positive and tiny, where Newton's method alone would get stuck
-    for samples in np.asarray(GAUSSIAN.sample(jax.random.key(3), 200 * 1000)).reshape(200, 1000, 4)[30:50]:
+    for samples in np.asarray(GAUSSIAN.sample(jax.random.key(3), 200 * 1000)).reshape(200, 1000, 4)[
+        30:50
+    ]:
         estimate = rg.characteristic_parameters(samples, QUARTIC, method="likelihood").values
         slope = ring(estimate["r"], estimate["u"], coupling=estimate["K"]).mean_parameters()
-        for name, mean in zip("ruK", np.asarray(QUARTIC.statistics(samples), float).mean(0), strict=True):
-            assert abs(slope[name] - mean) < 1e-5 * abs(mean) or (name == "u" and estimate["u"] == 0 and slope["u"] > mean)
+        for name, mean in zip(
+            "ruK", np.asarray(QUARTIC.statistics(samples), float).mean(0), strict=True
+        ):
+            assert abs(slope[name] - mean) < 1e-5 * abs(mean) or (
+                name == "u" and estimate["u"] == 0 and slope["u"] > mean
+            )
 
 
 def test_heavy_tails_are_beyond_the_boundary():
     samples = np.random.default_rng(0).standard_t(9, size=(4000, 4))
     score, likelihood = (rg.characteristic_parameters(samples, QUARTIC, method=m) for m in METHODS)
-    assert score.values["u"] < 0 and score.flags[0] == "u is beyond its boundary u = 0: no member of the family has it"
+    assert (
+        score.values["u"] < 0
+        and score.flags[0] == "u is beyond its boundary u = 0: no member of the family has it"
+    )
     assert likelihood.values["u"] == 0 and "on its boundary" in likelihood.flags[0]
 
 
@@ -237,13 +280,25 @@ noise = np.random.default_rng(0).normal(size=(100, 4))
 @pytest.mark.parametrize(
     "data, options, message",
     [
-        (noise[:, :3], {}, r"samples must have shape \(M, 4\), one configuration in each row, got shape \(100, 3\)"),
+        (
+            noise[:, :3],
+            {},
+            r"samples must have shape \(M, 4\), one configuration in each row, got shape \(100, 3\)",
+        ),
         (noise[:3], {}, r"samples has too few rows \(3\) for the statistics of r, u, K"),
-        (np.where(np.arange(400).reshape(100, 4) == 9, np.nan, noise), {}, "samples must be finite, row 2"),
+        (
+            np.where(np.arange(400).reshape(100, 4) == 9, np.nan, noise),
+            {},
+            "samples must be finite, row 2",
+        ),
         (noise * [1, 0, 1, 1], {}, "feature 1 of samples is constant"),
         (np.sign(noise), {}, "the statistics of r, u are collinear in samples"),
         (noise, {"method": "moments"}, "method must be 'score' or 'likelihood', got 'moments'"),
-        (ring(1.0, 1.0, coupling=0.0, n_sites=5), {}, "family must have n_sites = 5 and periodic = True"),
+        (
+            ring(1.0, 1.0, coupling=0.0, n_sites=5),
+            {},
+            "family must have n_sites = 5 and periodic = True",
+        ),
     ],
 )
 def test_degenerate_fields_are_refused(data, options, message):

@@ -10,7 +10,13 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rgkit.renormalizations.decimation import H, K, ising_bond, ising_decimation, transfer_matrix_decimation
+from rgkit.renormalizations.decimation import (
+    H,
+    K,
+    ising_bond,
+    ising_decimation,
+    transfer_matrix_decimation,
+)
 
 J = sp.Symbol("J", real=True)
 STEPS = {b: ising_decimation(b) for b in range(2, 9)}
@@ -27,7 +33,9 @@ def ring_partition(bond, n_sites):
     """Sum over all configurations of a ring; bond: matrix of -H, shape (q, q)."""
     states = range(len(bond))
     rings = itertools.product(states, repeat=n_sites)
-    return sum(math.exp(sum(bond[s][t] for s, t in zip(x, x[1:] + x[:1], strict=True))) for x in rings)
+    return sum(
+        math.exp(sum(bond[s][t] for s, t in zip(x, x[1:] + x[:1], strict=True))) for x in rings
+    )
 
 
 def bond_matrix(bond, states, values):
@@ -42,7 +50,9 @@ def log_eigenvalue(coupling, field):
 
 def eigenvalue_ratio(values):
     coupling, field = values["K"], values["h"]
-    low, high = np.linalg.eigvalsh(np.exp([[coupling + field, -coupling], [-coupling, coupling - field]]))
+    low, high = np.linalg.eigvalsh(
+        np.exp([[coupling + field, -coupling], [-coupling, coupling - field]])
+    )
     return low / high
 
 
@@ -58,7 +68,9 @@ def test_two_spin_block_has_the_textbook_form():
 
 def test_latex_shows_couplings_and_constant():
     text = STEPS[2].latex()
-    assert text.startswith(r"\begin{aligned}K' &= \frac{1}{4} \ln{") and text.endswith(r"\end{aligned}")
+    assert text.startswith(r"\begin{aligned}K' &= \frac{1}{4} \ln{") and text.endswith(
+        r"\end{aligned}"
+    )
     assert r"h' &= h + \frac{1}{2} \ln" in text and r"\ln A_{2} &= " in text
 
 
@@ -79,7 +91,9 @@ def test_expression_agrees_with_power_of_tanh(b):
 def test_step_agrees_with_expressions(b, coupling, field):
     step = STEPS[b].step({"K": coupling, "h": field})
     for name, expression in STEPS[b].expressions.items():
-        assert step[name] == pytest.approx(sp.lambdify((K, H), expression)(coupling, field), abs=1e-12, rel=1e-12)
+        assert step[name] == pytest.approx(
+            sp.lambdify((K, H), expression)(coupling, field), abs=1e-12, rel=1e-12
+        )
 
 
 # Reference values
@@ -129,7 +143,9 @@ def test_power_of_the_transfer_matrix_is_the_constant_times_the_new_one(b, coupl
 
 
 @pytest.mark.parametrize(("b", "n_sites"), [(2, 8), (3, 9), (4, 12), (5, 10)])
-@pytest.mark.parametrize("values", [{"K": 0.7, "h": 0.2}, {"K": -0.9, "h": 0.4}, {"K": 1.3, "h": 0.0}])
+@pytest.mark.parametrize(
+    "values", [{"K": 0.7, "h": 0.2}, {"K": -0.9, "h": 0.4}, {"K": 1.3, "h": 0.0}]
+)
 def test_ring_partition_function_is_conserved(b, n_sites, values):
     before = ring_partition(bond_matrix(ising_bond, (1, -1), values), n_sites)
     after = ring_partition(bond_matrix(ising_bond, (1, -1), STEPS[b].step(values)), n_sites // b)
@@ -145,7 +161,9 @@ def test_steps_compose(b, c, coupling, field):
     assert two["K"] == pytest.approx(one["K"], abs=1e-12)
     assert two["h"] == pytest.approx(one["h"], abs=1e-12)
     constants = STEPS[b].log_constant(first) + b * STEPS[c].log_constant(start)
-    assert constants == pytest.approx(ising_decimation(b * c).log_constant(start), abs=1e-12, rel=1e-12)
+    assert constants == pytest.approx(
+        ising_decimation(b * c).log_constant(start), abs=1e-12, rel=1e-12
+    )
 
 
 @given(scale_factors, couplings, fields)
@@ -172,7 +190,9 @@ def test_field_only_speeds_the_flow_to_the_line(b, coupling, field):
 def test_eigenvalue_ratio_goes_to_its_power(b, coupling, field):
     # the inverse correlation length, -ln of the ratio, is multiplied by b
     values = {"K": coupling, "h": field}
-    assert eigenvalue_ratio(STEPS[b].step(values)) == pytest.approx(eigenvalue_ratio(values) ** b, abs=1e-12)
+    assert eigenvalue_ratio(STEPS[b].step(values)) == pytest.approx(
+        eigenvalue_ratio(values) ** b, abs=1e-12
+    )
 
 
 # Extremes
@@ -195,11 +215,15 @@ def test_nothing_overflows(b, coupling, field):
 @pytest.mark.parametrize("b", [2, 3, 8])
 @pytest.mark.parametrize("coupling", [1e-3, -1e-3, 0.02])
 def test_weak_coupling_keeps_its_relative_precision(b, coupling):
-    assert math.tanh(STEPS[b].step({"K": coupling})["K"]) == pytest.approx(math.tanh(coupling) ** b, rel=1e-13, abs=0)
+    assert math.tanh(STEPS[b].step({"K": coupling})["K"]) == pytest.approx(
+        math.tanh(coupling) ** b, rel=1e-13, abs=0
+    )
 
 
 def test_large_b_needs_no_closed_form():
-    assert math.tanh(ising_decimation(1000).step({"K": 4.0})["K"]) == pytest.approx(math.tanh(4.0) ** 1000, rel=1e-12)
+    assert math.tanh(ising_decimation(1000).step({"K": 4.0})["K"]) == pytest.approx(
+        math.tanh(4.0) ** 1000, rel=1e-12
+    )
 
 
 # Fixed points
@@ -207,7 +231,9 @@ def test_large_b_needs_no_closed_form():
 
 @pytest.mark.parametrize("b", STEPS)
 def test_fixed_points_and_scaling_dimensions(b):
-    expected = {0.0: [0.0, -math.inf], math.inf: [1.0, 1.0]} | ({-math.inf: [1.0, -1.0]} if b % 2 else {})
+    expected = {0.0: [0.0, -math.inf], math.inf: [1.0, 1.0]} | (
+        {-math.inf: [1.0, -1.0]} if b % 2 else {}
+    )
     points = STEPS[b].fixed_points()
     assert [point["K"] for point in points] == list(expected)
     for point in points:
@@ -229,7 +255,9 @@ def test_antiferromagnetic_dimensions_against_finite_differences(b):
     assert math.exp(2 * (STEPS[b].step({"K": -12.0})["K"] + 12.0)) == pytest.approx(b, rel=1e-9)
 
 
-@pytest.mark.parametrize("point", [{"K": 1.0}, {"K": -math.inf}, {"K": math.inf, "h": 0.2}, {"K": 1e-9}])
+@pytest.mark.parametrize(
+    "point", [{"K": 1.0}, {"K": -math.inf}, {"K": math.inf, "h": 0.2}, {"K": 1e-9}]
+)
 def test_only_fixed_points_have_dimensions(point):
     with pytest.raises(ValueError, match=r"take it from `\.fixed_points\(\)`"):
         STEPS[2].scaling_dimensions(point)
@@ -252,11 +280,15 @@ def test_potts_ring_partition_function_is_conserved(q, b):
     values = {"J": 0.8}
     before = ring_partition(bond_matrix(potts_bond, range(q), values), 2 * b)
     after = ring_partition(bond_matrix(potts_bond, range(q), step.step(values)), 2)
-    assert math.log(after) + 2 * step.log_constant(values) == pytest.approx(math.log(before), rel=1e-13)
+    assert math.log(after) + 2 * step.log_constant(values) == pytest.approx(
+        math.log(before), rel=1e-13
+    )
 
 
 def test_doubled_bond_changes_the_recursion():
-    doubled = transfer_matrix_decimation(lambda s, t: 2 * K * s * t, (1, -1), (K,), 2).expressions["K"]
+    doubled = transfer_matrix_decimation(lambda s, t: 2 * K * s * t, (1, -1), (K,), 2).expressions[
+        "K"
+    ]
     assert sp.simplify(doubled - sp.log(sp.cosh(4 * K)) / 4) == 0
     assert sp.simplify(doubled - STEPS[2].expressions["K"].subs(H, 0)) != 0
 
@@ -283,7 +315,9 @@ def test_bond_with_a_direction():
 
 @pytest.mark.parametrize("b", [2, 3, 50])
 def test_couplings_that_do_not_close_name_the_states(b):
-    with pytest.raises(ValueError, match=r"couplings J do not close under b=\d+.*pair \(1, -1\): add to the bond"):
+    with pytest.raises(
+        ValueError, match=r"couplings J do not close under b=\d+.*pair \(1, -1\): add to the bond"
+    ):
         transfer_matrix_decimation(lambda s, t: J * s * t, (1, 0, -1), (J,), b)
 
 
@@ -298,7 +332,9 @@ def test_energy_must_be_linear(energy):
         transfer_matrix_decimation(lambda s, t: s * t * energy, (1, -1), (J,), 2)
 
 
-@pytest.mark.parametrize(("b", "error"), [(1, ValueError), (0, ValueError), (2.5, TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    ("b", "error"), [(1, ValueError), (0, ValueError), (2.5, TypeError), (True, TypeError)]
+)
 def test_scale_factor_must_be_an_integer_of_at_least_two(b, error):
     with pytest.raises(error, match="b must be"):
         ising_decimation(b)

@@ -56,11 +56,15 @@ def test_relevant_eigenvalue(model):
 def test_gamma(model):
     gamma = 2 / dimensions(model)[0]
     assert gamma == pytest.approx(REFERENCE["gamma"].value, abs=3e-14, rel=0)
-    assert gamma == pytest.approx(math.log(2 / model.c) / math.log(REFERENCE["eigenvalue"].value), abs=3e-14, rel=0)
+    assert gamma == pytest.approx(
+        math.log(2 / model.c) / math.log(REFERENCE["eigenvalue"].value), abs=3e-14, rel=0
+    )
 
 
 def test_leading_dimensions_do_not_depend_on_the_order(model):
-    assert np.allclose(dimensions(model)[:4], dimensions(rg.hierarchical(3, 35))[:4], atol=1e-10, rtol=0)
+    assert np.allclose(
+        dimensions(model)[:4], dimensions(rg.hierarchical(3, 35))[:4], atol=1e-10, rtol=0
+    )
     assert abs(2 / dimensions(rg.hierarchical(3, 10))[0] - REFERENCE["gamma"].value) > 1e-6
 
 
@@ -77,7 +81,10 @@ def total_moments(levels, beta, dimension, order):
     return np.array([weight @ scaled ** (2 * l) for l in range(1, order + 1)]) / weight.sum()
 
 
-@pytest.mark.parametrize(("levels", "beta", "dimension"), [(1, 0.7, 3), (2, 1.5, 3), (3, 1.2, 3), (4, 0.4, 2.5), (3, 0.6, 4)])
+@pytest.mark.parametrize(
+    ("levels", "beta", "dimension"),
+    [(1, 0.7, 3), (2, 1.5, 3), (3, 1.2, 3), (4, 0.4, 2.5), (3, 0.6, 4)],
+)
 def test_steps_agree_with_the_sum_over_all_configurations(levels, beta, dimension):
     model = rg.hierarchical(dimension, 30)
     end = model.flow(model.start(beta, *ISING), levels).iloc[-1]
@@ -101,7 +108,11 @@ class QuarticWeight(HierarchicalModel):
     @staticmethod
     def block_weight(power):
         m = sp.Symbol("m")
-        return sp.series(sp.exp(m**2 / 2 - m**4 / 10), m, 0, 2 * power + 2).removeO().coeff(m, 2 * power)
+        return (
+            sp.series(sp.exp(m**2 / 2 - m**4 / 10), m, 0, 2 * power + 2)
+            .removeO()
+            .coeff(m, 2 * power)
+        )
 
 
 def test_another_block_weight_gives_another_recursion():
@@ -116,7 +127,9 @@ def test_another_block_weight_gives_another_recursion():
 def test_block_weight_is_the_series_of_the_exponential():
     m = sp.Symbol("m")
     series = sp.series(sp.exp(m**2 / 2), m, 0, 13).removeO()
-    assert [HierarchicalModel.block_weight(j) for j in range(7)] == [series.coeff(m, 2 * j) for j in range(7)]
+    assert [HierarchicalModel.block_weight(j) for j in range(7)] == [
+        series.coeff(m, 2 * j) for j in range(7)
+    ]
 
 
 @given(st.floats(2.1, 4), st.floats(0.05, 0.5))
@@ -125,7 +138,9 @@ def test_a_gaussian_block_stays_gaussian(dimension, variance):
     signs = [(-1) ** l * math.factorial(2 * l) for l in range(1, 41)]
     start = dict(zip(model.names, gaussian_moments(variance, 40) / signs, strict=True))
     expected = 1 / (2 / (model.c * variance) - 1)
-    assert np.allclose(model.moments(model.step(start))[:4], gaussian_moments(expected, 4), rtol=1e-8)
+    assert np.allclose(
+        model.moments(model.step(start))[:4], gaussian_moments(expected, 4), rtol=1e-8
+    )
 
 
 @pytest.mark.parametrize("dimension", [2.2, 3, 3.7, 4])
@@ -134,7 +149,9 @@ def test_the_sink_and_the_gaussian_fixed_point(dimension):
     sink, gaussian = model.fixed_points()[:2]
     powers = np.arange(1, 41)
     assert vector(model.step(sink)).tolist() == [0.0] * 40
-    assert model.moments(model.step(gaussian))[0] == pytest.approx(model.moments(gaussian)[0], rel=1e-3)
+    assert model.moments(model.step(gaussian))[0] == pytest.approx(
+        model.moments(gaussian)[0], rel=1e-3
+    )
     assert np.allclose(model.scaling_dimensions(gaussian), dimension - powers * (dimension - 2))
     assert np.allclose(model.scaling_dimensions(sink), dimension - powers * (dimension + 2))
 
@@ -142,7 +159,9 @@ def test_the_sink_and_the_gaussian_fixed_point(dimension):
 def stepped(model, power, epsilon):
     """The first moments after a step from the Gaussian fixed point, its density times 1 + epsilon m^(2 power)."""
     variance = 2 / model.c - 1
-    signs = np.array([(-1) ** l * math.factorial(2 * l) for l in range(model.order + 1)], dtype=float)
+    signs = np.array(
+        [(-1) ** l * math.factorial(2 * l) for l in range(model.order + 1)], dtype=float
+    )
     moments = np.concatenate([[1.0], gaussian_moments(variance, model.order + power)])
     perturbed = moments[: model.order + 1] + epsilon * moments[power : model.order + 1 + power]
     start = perturbed / perturbed[0] / signs
@@ -156,17 +175,26 @@ def test_gaussian_dimensions_by_perturbing_its_density(power):
     variance = 2 / model.c - 1
     moments = np.concatenate([[1.0], gaussian_moments(variance, 10)])
     halves, powers = np.concatenate([[1.0], gaussian_moments(variance / 2, 3)]), range(power + 1)
-    new = [2 * math.comb(2 * power, 2 * j) * halves[power - j] * model.c ** -float(j) for j in powers]
-    expected = [sum(new[j] * (moments[l + j] - moments[l] * moments[j]) for j in powers) for l in (1, 2, 3)]
+    new = [
+        2 * math.comb(2 * power, 2 * j) * halves[power - j] * model.c ** -float(j) for j in powers
+    ]
+    expected = [
+        sum(new[j] * (moments[l + j] - moments[l] * moments[j]) for j in powers) for l in (1, 2, 3)
+    ]
     measured = (stepped(model, power, 1e-5) - stepped(model, power, -1e-5)) / 2e-5
     assert np.allclose(measured, expected, rtol=1e-4)
     dimension = math.log(new[power]) / math.log(model.scale_factor)
-    assert model.scaling_dimensions(model.fixed_points()[1])[power - 1] == pytest.approx(dimension, abs=1e-12)
+    assert model.scaling_dimensions(model.fixed_points()[1])[power - 1] == pytest.approx(
+        dimension, abs=1e-12
+    )
 
 
 def test_dimensions_of_the_sink_by_finite_differences():
     model = rg.hierarchical(3, 4)
-    columns = [vector(model.step({other: 1e-9 * (other == name) for other in model.names})) / 1e-9 for name in model.names]
+    columns = [
+        vector(model.step({other: 1e-9 * (other == name) for other in model.names})) / 1e-9
+        for name in model.names
+    ]
     eigenvalues = np.sort(np.linalg.eigvals(np.transpose(columns)).real)[::-1]
     expected = model.scaling_dimensions(model.fixed_points()[0])
     assert np.allclose(np.log(eigenvalues) / math.log(model.scale_factor), expected, atol=1e-5)
@@ -174,7 +202,10 @@ def test_dimensions_of_the_sink_by_finite_differences():
 
 def test_four_dimensions_has_the_gaussian_exponent_and_no_critical_point():
     model = rg.hierarchical(4, 25)
-    assert [point.note for point in model.fixed_points()] == ["high temperature, stable", "Gaussian"]
+    assert [point.note for point in model.fixed_points()] == [
+        "high temperature, stable",
+        "Gaussian",
+    ]
     assert 2 / dimensions(model)[0] == pytest.approx(1, abs=1e-14)
 
 
@@ -218,7 +249,8 @@ def test_newton_finds_the_same_point_from_every_measure(model):
 def test_flow_separates_at_the_critical_temperature(model, name):
     beta = model.critical_beta(*MEASURES[name])
     below, above = (
-        model.flow(model.start(factor * beta, *MEASURES[name]), 120)["a_1"].iloc[-1] for factor in (1 - 1e-12, 1 + 1e-12)
+        model.flow(model.start(factor * beta, *MEASURES[name]), 120)["a_1"].iloc[-1]
+        for factor in (1 - 1e-12, 1 + 1e-12)
     )
     assert -1e-2 < below < 0 and above < -10
 

@@ -14,7 +14,9 @@ from rgkit.renormalizations.local_potential import RHO, litim, lpa
 from rgkit.renormalizations.momentum_shell import one_loop
 
 ABOUT = ["minimum", "origin"]
-LIMIT = {row.quantity: row.value for row in reference.LOCAL_POTENTIAL if row.arguments == (math.inf,)}
+LIMIT = {
+    row.quantity: row.value for row in reference.LOCAL_POTENTIAL if row.arguments == (math.inf,)
+}
 dimensions = st.floats(2.01, 6)
 orders = st.integers(2, 25)
 
@@ -47,7 +49,9 @@ def sequence():
 # Exponents in three dimensions
 
 
-@pytest.mark.parametrize("row", [row for row in reference.LOCAL_POTENTIAL if row.arguments[0] < math.inf], ids=str)
+@pytest.mark.parametrize(
+    "row", [row for row in reference.LOCAL_POTENTIAL if row.arguments[0] < math.inf], ids=str
+)
 def test_reference_order_by_order(sequence, row):
     _, point, (thermal, *irrelevant) = sequence[0][row.arguments[0]]
     computed = {
@@ -70,7 +74,10 @@ def test_exponents_reach_the_limit_and_stay(sequence):
 
 
 def test_agreement_at_one_order_can_be_luck(sequence):
-    error = {order: abs(1 / dimensions[0] - LIMIT["nu"]) for order, (_, _, dimensions) in sequence[0].items()}
+    error = {
+        order: abs(1 / dimensions[0] - LIMIT["nu"])
+        for order, (_, _, dimensions) in sequence[0].items()
+    }
     assert error[13] < 1e-8 < 1e-7 < error[14]
 
 
@@ -135,7 +142,10 @@ def test_the_origin_reaches_low_dimensions(dimension):
     assert sum(value.real > 0 for value in flow.scaling_dimensions(wilson_fisher(flow))) == 1
 
 
-@pytest.mark.parametrize(("dimension", "order", "words"), [(2.3, 4, "ends before"), (2.6, 12, "has 7 relevant directions")])
+@pytest.mark.parametrize(
+    ("dimension", "order", "words"),
+    [(2.3, 4, "ends before"), (2.6, 12, "has 7 relevant directions")],
+)
 def test_a_point_that_is_lost_is_not_listed_and_the_note_says_so(dimension, order, words):
     (gaussian,) = lpa(dimension, order).fixed_points()
     assert words in gaussian.note and "raise the order or the dimension" in gaussian.note
@@ -152,7 +162,9 @@ def test_gaussian_dimensions_are_those_of_counting(dimension, order, about):
 
 
 def test_gaussian_minimum_is_where_a_quartic_potential_has_it():
-    assert [lpa(d, 4).fixed_points()[0]["kappa"] for d in (2.5, 3.5, 4)] == pytest.approx([6, 2, 1.5], rel=1e-14)
+    assert [lpa(d, 4).fixed_points()[0]["kappa"] for d in (2.5, 3.5, 4)] == pytest.approx(
+        [6, 2, 1.5], rel=1e-14
+    )
 
 
 # Derived: another loop gives another flow
@@ -163,7 +175,9 @@ def test_large_n_is_exact_at_every_order():
         flow = lpa(dimension, 8, loop=large_n)
         point = wilson_fisher(flow)
         assert point["kappa"] == pytest.approx(1 / (dimension - 2), rel=1e-12)
-        assert flow.scaling_dimensions(point) == pytest.approx([dimension - 2 * n for n in range(1, 9)], abs=1e-9)
+        assert flow.scaling_dimensions(point) == pytest.approx(
+            [dimension - 2 * n for n in range(1, 9)], abs=1e-9
+        )
 
 
 def test_three_components():
@@ -198,11 +212,16 @@ def of_powers(rho, slope, curvature):
 def test_series_are_the_derivatives_of_the_flow_equation(about, loop):
     flow = lpa(sp.Rational(5, 2), 3, about, loop=loop)
     values = dict(zip(flow.names, (0.3, 0.2, -0.1), strict=True))
-    centre, u = (0.3, 0.1 * (RHO - 0.3) ** 2 - (RHO - 0.3) ** 3 / 60) if about == "minimum" else (0, None)
+    centre, u = (
+        (0.3, 0.1 * (RHO - 0.3) ** 2 - (RHO - 0.3) ** 3 / 60) if about == "minimum" else (0, None)
+    )
     u = u or 0.3 * RHO + 0.1 * RHO**2 - RHO**3 / 60
     change = 2.5 * u - 0.5 * RHO * sp.diff(u, RHO) - loop(RHO, sp.diff(u, RHO), sp.diff(u, RHO, 2))
     drift = -float(sp.diff(change, RHO).subs(RHO, centre)) / 0.2 if about == "minimum" else 0.0
-    expected = [float(sp.diff(change + drift * sp.diff(u, RHO), RHO, n).subs(RHO, centre)) for n in (1, 2, 3)]
+    expected = [
+        float(sp.diff(change + drift * sp.diff(u, RHO), RHO, n).subs(RHO, centre))
+        for n in (1, 2, 3)
+    ]
     expected[0] = drift or expected[0]
     assert list(flow.beta(values).values()) == pytest.approx(expected, rel=1e-9)
     symbols = {symbol: values[symbol.name] for symbol in flow.couplings}
@@ -224,7 +243,9 @@ def evaluated(expression, values, known):
     if expression.is_Atom:
         return values[expression.name] if expression.is_Symbol else sp.Float(expression)
     if expression not in known:
-        known[expression] = expression.func(*(evaluated(argument, values, known) for argument in expression.args))
+        known[expression] = expression.func(
+            *(evaluated(argument, values, known) for argument in expression.args)
+        )
     return known[expression]
 
 
@@ -236,7 +257,9 @@ def test_expressions_are_the_numbers_at_any_order(about, order):
     shifted = {name: sp.Float(value * 1.01) for name, value in point.items()}
     known, beta = {}, flow.beta(shifted)
     for unit, (name, expression) in zip(flow._unit, flow.expressions.items(), strict=True):
-        assert float(evaluated(expression, shifted, known)) / unit == pytest.approx(beta[name] / unit, abs=1e-12)
+        assert float(evaluated(expression, shifted, known)) / unit == pytest.approx(
+            beta[name] / unit, abs=1e-12
+        )
     assert len(flow.latex()) < 40_000
 
 
@@ -246,8 +269,12 @@ def test_jacobian_is_the_derivative_of_beta(about, loop):
     flow = lpa(3, 6, about, loop=loop)
     point = np.array(list(wilson_fisher(flow).values())) * 1.1
     for column, step in enumerate(np.diag(1e-6 * np.abs(point))):
-        difference = np.subtract(*(flow._beta((point + sign * step).tolist()) for sign in (1, -1))) / (2 * step[column])
-        np.testing.assert_allclose(flow._jacobian(point.tolist())[:, column], difference, rtol=1e-6, atol=1e-6)
+        difference = np.subtract(
+            *(flow._beta((point + sign * step).tolist()) for sign in (1, -1))
+        ) / (2 * step[column])
+        np.testing.assert_allclose(
+            flow._jacobian(point.tolist())[:, column], difference, rtol=1e-6, atol=1e-6
+        )
 
 
 def test_latex():
@@ -282,7 +309,10 @@ def test_the_two_expansions_flow_together():
     kappa = newton_minimum(origin.potential(start))
     slopes = [origin.potential(start).deriv(n)(kappa) for n in range(2, 13)]
     ends = []
-    for flow, couplings in ((origin, start), (minimum, dict(zip(minimum.names, [kappa, *slopes], strict=True)))):
+    for flow, couplings in (
+        (origin, start),
+        (minimum, dict(zip(minimum.names, [kappa, *slopes], strict=True))),
+    ):
         last = flow.flow(couplings, 0.5, n_points=2)[list(flow.names)].iloc[-1]
         ends.append(flow.potential(dict(last)).deriv())
     rho = np.linspace(0.5, 2.5, 9)
@@ -308,7 +338,10 @@ def test_flow_leaves_the_fixed_point_with_the_thermal_dimension():
 def test_flow_stops_where_the_minimum_reaches_the_origin():
     flow, point = FLOW
     table = flow.flow(point | {"kappa": point["kappa"] * 0.9}, 20.0)
-    assert "the minimum has reached the origin" in table.attrs["stopped"] and (table["kappa"] > 0).all()
+    assert (
+        "the minimum has reached the origin" in table.attrs["stopped"]
+        and (table["kappa"] > 0).all()
+    )
 
 
 def test_flow_stops_where_the_modes_have_lost_their_stiffness():
@@ -325,10 +358,19 @@ def test_flow_stops_where_the_modes_have_lost_their_stiffness():
         (lambda: lpa(math.inf, 4), "dimension must be finite"),
         (lambda: lpa(3, 1), "order must be at least 2"),
         (lambda: lpa(3, 4, "middle"), 'about must be "minimum" or "origin"'),
-        (lambda: lpa(3, 2).beta({"kappa": 1.0, "l2": 0.0}), "not defined at .* flat at its minimum"),
+        (
+            lambda: lpa(3, 2).beta({"kappa": 1.0, "l2": 0.0}),
+            "not defined at .* flat at its minimum",
+        ),
         (lambda: lpa(3, 2).flow({"kappa": -1.0, "l2": 0.1}, 1.0), "go on with about='origin'"),
-        (lambda: lpa(3, 2).scaling_dimensions({"kappa": 1.0, "l2": 0.1}), r"take it from `\.fixed_points\(\)`"),
-        (lambda: lpa(3, 2).scaling_dimensions({"kappa": 1.0, "l2": 0.0}), r"take it from `\.fixed_points\(\)`"),
+        (
+            lambda: lpa(3, 2).scaling_dimensions({"kappa": 1.0, "l2": 0.1}),
+            r"take it from `\.fixed_points\(\)`",
+        ),
+        (
+            lambda: lpa(3, 2).scaling_dimensions({"kappa": 1.0, "l2": 0.0}),
+            r"take it from `\.fixed_points\(\)`",
+        ),
     ],
 )
 def test_arguments_are_checked(call, message):
@@ -343,4 +385,6 @@ def test_an_order_is_an_integer():
 
 def test_a_fixed_point_given_by_its_numbers_is_recognised():
     point = {name: round(value, 14) for name, value in wilson_fisher(lpa(3, 4)).items()}
-    assert lpa(3, 4).scaling_dimensions(point) == pytest.approx(lpa(3, 4).scaling_dimensions(wilson_fisher(lpa(3, 4))))
+    assert lpa(3, 4).scaling_dimensions(point) == pytest.approx(
+        lpa(3, 4).scaling_dimensions(wilson_fisher(lpa(3, 4)))
+    )

@@ -23,7 +23,9 @@ def critical_point(step):
 
 def exact(expression, coupling, digits):
     """Put in a coupling, in rationals; digits must resolve 1 - tanh of the strongest coupling drawn."""
-    rational = expression.xreplace({number: sp.Rational(number) for number in expression.atoms(sp.Float)})
+    rational = expression.xreplace(
+        {number: sp.Rational(number) for number in expression.atoms(sp.Float)}
+    )
     return float(rational.subs(K, sp.Rational(coupling)).evalf(digits))
 
 
@@ -35,12 +37,19 @@ def even_limit(quantity):
 
 def test_two_dimensions_at_b_2_has_the_textbook_form():
     new = migdal_kadanoff(2, 2).expressions["K"]
-    assert sp.simplify(sp.exp(2 * new.rewrite(sp.log)).rewrite(sp.exp) - sp.cosh(4 * K).rewrite(sp.exp)) == 0
+    assert (
+        sp.simplify(
+            sp.exp(2 * new.rewrite(sp.log)).rewrite(sp.exp) - sp.cosh(4 * K).rewrite(sp.exp)
+        )
+        == 0
+    )
 
 
 def test_reference_critical_coupling():
     row = REFERENCE["critical_coupling", 2]
-    assert critical_point(migdal_kadanoff(2, 2))["K"] == pytest.approx(row.value, abs=row.tolerance, rel=0)
+    assert critical_point(migdal_kadanoff(2, 2))["K"] == pytest.approx(
+        row.value, abs=row.tolerance, rel=0
+    )
 
 
 def test_reference_thermal_dimension():
@@ -69,13 +78,23 @@ def test_infinitesimal_step_gives_the_limit_of_the_thermal_dimension():
 @given(st.integers(2, 8), st.floats(-3, 3))
 def test_one_dimension_is_the_exact_decimation(b, coupling):
     decimated = ising_decimation(b).step({"K": coupling})["K"]
-    assert migdal_kadanoff(b, 1).step({"K": coupling})["K"] == pytest.approx(decimated, rel=1e-12, abs=1e-300)
+    assert migdal_kadanoff(b, 1).step({"K": coupling})["K"] == pytest.approx(
+        decimated, rel=1e-12, abs=1e-300
+    )
 
 
 @pytest.mark.parametrize("b", range(2, 6))
 def test_one_dimension_has_the_expression_of_decimation(b):
-    ours, decimated = migdal_kadanoff(b, 1).expressions["K"], ising_decimation(b).expressions["K"].subs(H, 0)
-    assert sp.simplify(sp.exp(4 * ours.rewrite(sp.log)).rewrite(sp.exp) - sp.exp(4 * decimated).rewrite(sp.exp)) == 0
+    ours, decimated = (
+        migdal_kadanoff(b, 1).expressions["K"],
+        ising_decimation(b).expressions["K"].subs(H, 0),
+    )
+    assert (
+        sp.simplify(
+            sp.exp(4 * ours.rewrite(sp.log)).rewrite(sp.exp) - sp.exp(4 * decimated).rewrite(sp.exp)
+        )
+        == 0
+    )
 
 
 @given(scale_factors, dimensions, st.floats(1e-3, 3))
@@ -101,7 +120,9 @@ def test_thermal_dimension_is_the_slope_of_the_expression(b, dimension):
     step = migdal_kadanoff(b, dimension)
     point = critical_point(step)
     slope = exact(sp.diff(step.expressions["K"], K), point["K"], digits=80)
-    assert step.scaling_dimensions(point) == pytest.approx([math.log(slope) / math.log(b)], abs=1e-12)
+    assert step.scaling_dimensions(point) == pytest.approx(
+        [math.log(slope) / math.log(b)], abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(("b", "dimension"), [(2, 2), (1.5, 2.5), (3, 3), (2, 1), (1.5, 1)])
@@ -119,14 +140,22 @@ def test_one_dimension_has_no_critical_point():
 def test_odd_b_has_the_antiferromagnetic_images():
     step = migdal_kadanoff(3, 2)
     positive = critical_point(step)["K"]
-    assert [point["K"] for point in step.fixed_points()] == [0.0, positive, math.inf, -positive, -math.inf]
+    assert [point["K"] for point in step.fixed_points()] == [
+        0.0,
+        positive,
+        math.inf,
+        -positive,
+        -math.inf,
+    ]
     assert step.step({"K": -positive})["K"] == pytest.approx(-positive, rel=1e-13)
     assert len({tuple(step.scaling_dimensions({"K": sign * positive})) for sign in (1, -1)}) == 1
 
 
 @pytest.mark.parametrize("coupling", [100.0, 1000.0, 1e8])
 def test_strong_coupling_moves_all_bonds_and_loses_one_wall(coupling):
-    assert migdal_kadanoff(3, 2).step({"K": coupling})["K"] == pytest.approx(3 * coupling - math.log(3) / 2, rel=1e-15)
+    assert migdal_kadanoff(3, 2).step({"K": coupling})["K"] == pytest.approx(
+        3 * coupling - math.log(3) / 2, rel=1e-15
+    )
 
 
 def test_flow_separates_at_the_critical_point():

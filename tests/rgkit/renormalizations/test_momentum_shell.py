@@ -108,7 +108,9 @@ def test_flow_follows_beta():
 
 def test_a_flow_that_is_not_stopped_says_so():
     table = QUARTIC.flow({"r": 0.0, "u": 0.01}, 2.0)
-    assert len(table) == 101 and table["log_scale"].iloc[-1] == 2.0 and table.attrs["stopped"] is None
+    assert (
+        len(table) == 101 and table["log_scale"].iloc[-1] == 2.0 and table.attrs["stopped"] is None
+    )
 
 
 def test_a_flow_stops_where_a_coupling_has_run_away():
@@ -136,11 +138,31 @@ def test_a_flow_has_no_memory_of_the_precision_of_jax():
         (lambda: one_loop(math.nan), ValueError, "epsilon must be finite"),
         (lambda: QUARTIC.beta({"r": 0.0}), ValueError, "coupling 'u' is missing"),
         (lambda: QUARTIC.beta({"r": 0.0, "u": 0.0, "w": 0.0}), ValueError, "unknown coupling 'w'"),
-        (lambda: QUARTIC.beta({"r": -1.0, "u": 0.1}), ValueError, "not defined at .* lost their stiffness"),
-        (lambda: QUARTIC.flow({"r": 0.0, "u": 0.1}, math.inf), ValueError, "log_scale must be finite"),
-        (lambda: QUARTIC.flow({"r": 0.0, "u": 0.1}, 1.0, n_points=1), ValueError, "n_points must be at least 2"),
-        (lambda: QUARTIC.scaling_dimensions({"r": 0.1, "u": 0.1}), ValueError, r"take it from `\.fixed_points\(\)`"),
-        (lambda: QUARTIC.scaling_dimensions({"r": -2.0, "u": 0.1}), ValueError, r"take it from `\.fixed_points\(\)`"),
+        (
+            lambda: QUARTIC.beta({"r": -1.0, "u": 0.1}),
+            ValueError,
+            "not defined at .* lost their stiffness",
+        ),
+        (
+            lambda: QUARTIC.flow({"r": 0.0, "u": 0.1}, math.inf),
+            ValueError,
+            "log_scale must be finite",
+        ),
+        (
+            lambda: QUARTIC.flow({"r": 0.0, "u": 0.1}, 1.0, n_points=1),
+            ValueError,
+            "n_points must be at least 2",
+        ),
+        (
+            lambda: QUARTIC.scaling_dimensions({"r": 0.1, "u": 0.1}),
+            ValueError,
+            r"take it from `\.fixed_points\(\)`",
+        ),
+        (
+            lambda: QUARTIC.scaling_dimensions({"r": -2.0, "u": 0.1}),
+            ValueError,
+            r"take it from `\.fixed_points\(\)`",
+        ),
     ],
 )
 def test_arguments_are_checked(call, error, message):

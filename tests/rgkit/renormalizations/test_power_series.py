@@ -40,7 +40,9 @@ def test_symbols_and_floats_agree_with_taylor():
     exact = expand(expression, {X: [sp.Integer(0), sp.Integer(1)] + [0] * (order - 1)})
     taylor = [sp.diff(expression, X, n).subs(X, 0) / sp.factorial(n) for n in range(order + 1)]
     assert [sp.simplify(a - b) for a, b in zip(exact, taylor, strict=True)] == [0] * (order + 1)
-    assert expand(expression, {X: [0.0, 1.0] + [0] * (order - 1)}) == near([float(value) for value in taylor])
+    assert expand(expression, {X: [0.0, 1.0] + [0] * (order - 1)}) == near(
+        [float(value) for value in taylor]
+    )
 
 
 def test_common_parts_put_back_give_the_expressions():

@@ -11,7 +11,9 @@ import rgkit as rg
 
 couplings = st.floats(-3, 3)
 fields = st.floats(-2, 2)
-chains = st.builds(rg.IsingChain, couplings, fields, n_sites=st.integers(2, 9), periodic=st.booleans())
+chains = st.builds(
+    rg.IsingChain, couplings, fields, n_sites=st.integers(2, 9), periodic=st.booleans()
+)
 
 
 def brute_force(chain):
@@ -35,8 +37,12 @@ def test_everything_agrees_with_brute_force(chain):
 
 @given(chains)
 def test_flipping_all_spins_flips_the_field(chain):
-    flipped = rg.IsingChain(chain.coupling, -chain.field, n_sites=chain.n_sites, periodic=chain.periodic)
-    np.testing.assert_allclose(flipped.log_partition(), chain.log_partition(), rtol=1e-13, atol=1e-12)
+    flipped = rg.IsingChain(
+        chain.coupling, -chain.field, n_sites=chain.n_sites, periodic=chain.periodic
+    )
+    np.testing.assert_allclose(
+        flipped.log_partition(), chain.log_partition(), rtol=1e-13, atol=1e-12
+    )
     np.testing.assert_allclose(flipped.magnetization(), -chain.magnetization(), atol=1e-13)
     np.testing.assert_allclose(flipped.entropy_rate(), chain.entropy_rate(), atol=1e-13)
 
@@ -44,7 +50,9 @@ def test_flipping_all_spins_flips_the_field(chain):
 @given(couplings, st.integers(1, 30))
 def test_flipping_every_second_spin_of_an_even_ring_flips_the_coupling(coupling, half):
     ring, flipped = (rg.IsingChain(sign * coupling, n_sites=2 * half) for sign in (1, -1))
-    np.testing.assert_allclose(flipped.log_partition(), ring.log_partition(), rtol=1e-13, atol=1e-12)
+    np.testing.assert_allclose(
+        flipped.log_partition(), ring.log_partition(), rtol=1e-13, atol=1e-12
+    )
     np.testing.assert_allclose(flipped.entropy(), ring.entropy(), atol=1e-10)
     np.testing.assert_allclose(flipped.correlation(1), -ring.correlation(1), atol=1e-14)
 
@@ -53,7 +61,9 @@ def test_flipping_every_second_spin_of_an_even_ring_flips_the_coupling(coupling,
 def test_zero_field_closed_forms(coupling, n):
     t = np.tanh(coupling)
     opened = rg.IsingChain(coupling, n_sites=n, periodic=False)
-    np.testing.assert_allclose(opened.log_partition(), np.log(2) + (n - 1) * np.log(2 * np.cosh(coupling)), rtol=1e-13)
+    np.testing.assert_allclose(
+        opened.log_partition(), np.log(2) + (n - 1) * np.log(2 * np.cosh(coupling)), rtol=1e-13
+    )
     np.testing.assert_allclose(opened.correlation(n - 1), t ** (n - 1), rtol=1e-10, atol=1e-300)
     rate = np.log(2 * np.cosh(coupling)) - coupling * t
     np.testing.assert_allclose(opened.entropy_rate(), rate, atol=1e-13)
@@ -73,7 +83,11 @@ def test_reference_table(row):
 
 
 def test_the_reference_table_is_used():
-    assert {row.quantity for row in CHAIN} == {"log_eigenvalue", "magnetization", "correlation_length"}
+    assert {row.quantity for row in CHAIN} == {
+        "log_eigenvalue",
+        "magnetization",
+        "correlation_length",
+    }
     assert len(named(CHAIN, "correlation_length")) == 2
 
 
@@ -83,7 +97,9 @@ def test_the_reference_table_is_used():
 def test_extreme_couplings_stay_finite(coupling, field, n):
     for periodic in (True, False):
         chain = rg.IsingChain(coupling, field, n_sites=n, periodic=periodic)
-        assert np.isfinite([chain.log_partition(), chain.entropy_rate(), chain.correlation(3)]).all()
+        assert np.isfinite(
+            [chain.log_partition(), chain.entropy_rate(), chain.correlation(3)]
+        ).all()
         assert -1e-9 <= chain.entropy() <= n * np.log(2) * (1 + 1e-12)
         assert abs(chain.magnetization()) <= 1
         assert chain.correlation_length() >= 0
@@ -91,7 +107,9 @@ def test_extreme_couplings_stay_finite(coupling, field, n):
 
 def test_ground_states_at_strong_coupling():
     assert rg.IsingChain(1000.0, n_sites=50).entropy() == pytest.approx(np.log(2), abs=1e-9)
-    frustrated = rg.IsingChain(-1000.0, n_sites=51)  # one unsatisfied bond, anywhere, and a global flip
+    frustrated = rg.IsingChain(
+        -1000.0, n_sites=51
+    )  # one unsatisfied bond, anywhere, and a global flip
     assert frustrated.entropy() == pytest.approx(np.log(2 * 51), abs=1e-9)
     assert frustrated.correlation(1) == pytest.approx(-49 / 51, abs=1e-12)
 
@@ -106,8 +124,12 @@ def test_rates_are_those_of_a_long_ring(coupling, field):
     chain = rg.IsingChain(coupling, field, n_sites=3)
     longer, long = (rg.IsingChain(coupling, field, n_sites=n) for n in (1500, 1000))
     if chain.correlation_length() < 30:
-        assert (longer.entropy() - long.entropy()) / 500 == pytest.approx(chain.entropy_rate(), abs=1e-9)
-        assert (longer.log_partition() - long.log_partition()) / 500 == pytest.approx(chain.log_largest_eigenvalue(), abs=1e-9)
+        assert (longer.entropy() - long.entropy()) / 500 == pytest.approx(
+            chain.entropy_rate(), abs=1e-9
+        )
+        assert (longer.log_partition() - long.log_partition()) / 500 == pytest.approx(
+            chain.log_largest_eigenvalue(), abs=1e-9
+        )
 
 
 @pytest.mark.parametrize("periodic", [True, False])

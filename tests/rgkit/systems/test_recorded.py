@@ -39,7 +39,9 @@ def test_a_network_trains_on_it_and_compiled_sampling_agrees():
     key = jax.random.key(3)
     assert jnp.array_equal(eqx.filter_jit(system.sample)(key, 8), system.sample(key, 8))
     network = rg.FCNetwork((4, 8, 1), rg.GaussianChannel(), key=key)
-    gap = rg.train(network, system, rg.Infomax(), steps=100, batch_size=256, records=2, key=key).history.gap
+    gap = rg.train(
+        network, system, rg.Infomax(), steps=100, batch_size=256, records=2, key=key
+    ).history.gap
     assert gap.iloc[-1] < 0.7 * gap.iloc[0]
 
 

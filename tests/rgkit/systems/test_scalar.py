@@ -63,7 +63,9 @@ def test_the_quadratic_chain_lies_within_the_error_estimate(r, share):
     log_eigenvalue, ratio, variance = gaussian(r, coupling)
     estimate = system.error_estimate()
     conditioning = 1 / (1 - abs(share))
-    assert abs(system.log_partition_per_site() - log_eigenvalue) <= estimate * max(1, abs(log_eigenvalue))
+    assert abs(system.log_partition_per_site() - log_eigenvalue) <= estimate * max(
+        1, abs(log_eigenvalue)
+    )
     assert abs(system.spectrum(2)[1] - ratio) <= estimate
     assert abs(system.moment(2) / variance - 1) <= estimate * conditioning
     np.testing.assert_allclose(system.spectrum(5), ratio ** np.arange(5), atol=estimate)
@@ -75,7 +77,9 @@ def test_single_sites_lie_within_the_error_estimate(power, strength):
     scale = strength ** (-1 / (2 * power))
     moments = [gamma((2 * j + 1) / (2 * power)) * scale ** (2 * j + 1) / power for j in range(3)]
     estimate = system.error_estimate()
-    assert abs(system.log_partition_per_site() - np.log(moments[0])) <= estimate * max(1, abs(np.log(moments[0])))
+    assert abs(system.log_partition_per_site() - np.log(moments[0])) <= estimate * max(
+        1, abs(np.log(moments[0]))
+    )
     for j in (1, 2):
         assert system.moment(2 * j) == pytest.approx(moments[j] / moments[0], rel=estimate)
 
@@ -86,7 +90,9 @@ def test_the_error_estimate_sees_a_grid_that_is_too_coarse():
     for n_points in (6, 12):
         coarse = dataclasses.replace(system.operator, n_points=n_points)
         error = np.max(abs(coarse.summary() - system.operator.summary()))
-        estimate = np.max(abs(coarse.summary() - dataclasses.replace(coarse, n_points=n_points // 2).summary()))
+        estimate = np.max(
+            abs(coarse.summary() - dataclasses.replace(coarse, n_points=n_points // 2).summary())
+        )
         assert error < estimate
         errors.append(error)
     assert errors[0] > 1e-3 > 1e-4 > errors[1] > 1e-15
@@ -119,7 +125,13 @@ def by_integration(system):
     w = w * np.exp(-energy)
     mean = w @ statistics / w.sum()
     covariance = (w[:, None] * (statistics - mean)).T @ (statistics - mean) / w.sum()
-    return np.log(w.sum()), mean, covariance, w @ (x[:, :1] * x) / w.sum(), np.log(w.sum()) + w @ energy / w.sum()
+    return (
+        np.log(w.sum()),
+        mean,
+        covariance,
+        w @ (x[:, :1] * x) / w.sum(),
+        np.log(w.sum()) + w @ energy / w.sum(),
+    )
 
 
 @pytest.mark.parametrize("periodic", [True, False])
@@ -138,7 +150,10 @@ def test_three_sites_by_direct_integration(potential, coupling, periodic):
 @given(potentials, couplings, st.integers(2, 40), st.booleans())
 def test_the_fisher_information_is_the_slope_of_the_means(potential, coupling, n, periodic):
     step, index = 1e-4, len(potential)
-    means = [[*chain(potential, coupling + s * step, n, periodic).mean_parameters().values()] for s in (-2, -1, 1, 2)]
+    means = [
+        [*chain(potential, coupling + s * step, n, periodic).mean_parameters().values()]
+        for s in (-2, -1, 1, 2)
+    ]
     slope = np.array([1, -8, 8, -1]) @ means / (12 * step)
     fisher = chain(potential, coupling, n, periodic).fisher_information()
     np.testing.assert_allclose(fisher[index], slope, atol=1e-7 * abs(fisher[index]).max() + 1e-8)
@@ -159,8 +174,12 @@ def test_long_rings_become_the_infinite_chain():
     ring = chain((-2.0, 0.5), 0.5, 200)
     assert ring.log_partition() / 200 == pytest.approx(ring.log_partition_per_site(), abs=1e-14)
     assert ring.entropy() / 200 == pytest.approx(ring.entropy_rate(), abs=1e-12)
-    assert sum(ring.correlation(r) for r in range(200)) == pytest.approx(ring.susceptibility(), rel=1e-12)
-    assert -np.log(ring.correlation(31) / ring.correlation(30)) == pytest.approx(1 / ring.correlation_length(), rel=1e-10)
+    assert sum(ring.correlation(r) for r in range(200)) == pytest.approx(
+        ring.susceptibility(), rel=1e-12
+    )
+    assert -np.log(ring.correlation(31) / ring.correlation(30)) == pytest.approx(
+        1 / ring.correlation_length(), rel=1e-10
+    )
 
 
 @pytest.mark.parametrize("a", [1.0, 2.0, 4.0])
@@ -216,10 +235,16 @@ def test_decimation_raises_the_operator_to_a_power(potential, coupling, b):
     values, vectors = np.linalg.eigh((power + power.T) / 2)
     kept = system.decimated(b)
     np.testing.assert_allclose(kept.spectrum(6), system.spectrum(6) ** b, rtol=0, atol=1e-15)
-    np.testing.assert_allclose(np.sort(abs(kept.spectrum(6)))[::-1], np.sort(abs(values))[::-1][:6], atol=1e-12)
-    np.testing.assert_allclose(kept.density(line), vectors[:, -1] ** 2 / system.operator.spacing, atol=1e-11)
+    np.testing.assert_allclose(
+        np.sort(abs(kept.spectrum(6)))[::-1], np.sort(abs(values))[::-1][:6], atol=1e-12
+    )
+    np.testing.assert_allclose(
+        kept.density(line), vectors[:, -1] ** 2 / system.operator.spacing, atol=1e-11
+    )
     state = vectors[:, -1]
-    assert kept.neighbour_correlation() == pytest.approx(line * state @ power @ (line * state) / (line**2 @ state**2), abs=1e-11)
+    assert kept.neighbour_correlation() == pytest.approx(
+        line * state @ power @ (line * state) / (line**2 @ state**2), abs=1e-11
+    )
     assert kept.correlation_length() == pytest.approx(system.correlation_length() / b, rel=1e-12)
     assert kept.log_partition_per_site() == b * system.log_partition_per_site()
 
@@ -248,7 +273,9 @@ def test_block_averages(potential, coupling, b):
     system = chain(potential, coupling)
     points, density = system.block_average_density(b)
     step = points[1] - points[0]
-    correlations = [system.moment(2) * system.decimated(r).neighbour_correlation() for r in range(1, b)]
+    correlations = [
+        system.moment(2) * system.decimated(r).neighbour_correlation() for r in range(1, b)
+    ]
     variance = system.moment(2) + 2 * sum((1 - r / b) * c for r, c in enumerate(correlations, 1))
     assert density.sum() * step == pytest.approx(1, abs=1e-11)
     assert points**2 @ density * step == pytest.approx(variance, rel=1e-10)
@@ -256,7 +283,9 @@ def test_block_averages(potential, coupling, b):
     independent = system.block_average_density(b, independent=True)[1]
     assert points**2 @ independent * step == pytest.approx(system.moment(2), rel=1e-10)
     fourth = (system.moment(4) - 3 * system.moment(2) ** 2) / b + 3 * system.moment(2) ** 2
-    inner = abs(points) < 10 * np.sqrt(system.moment(2))  # beyond lies only rounding, which the fourth power would raise
+    inner = abs(points) < 10 * np.sqrt(
+        system.moment(2)
+    )  # beyond lies only rounding, which the fourth power would raise
     assert points[inner] ** 4 @ independent[inner] * step == pytest.approx(fourth, rel=1e-9)
     if b == 1 or coupling == 0:
         np.testing.assert_allclose(independent, density, atol=1e-12)
@@ -268,7 +297,9 @@ def test_block_averages_of_a_quadratic_chain_are_gaussian():
     system = chain((3.0,), -1.0)
     points, density = system.block_average_density(6)
     variance = points**2 @ density * (points[1] - points[0])
-    np.testing.assert_allclose(density, np.exp(-(points**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance), atol=1e-12)
+    np.testing.assert_allclose(
+        density, np.exp(-(points**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance), atol=1e-12
+    )
 
 
 def deviations(system, x):
@@ -276,9 +307,18 @@ def deviations(system, x):
     x = np.asarray(x, float)
     with jax.enable_x64(True):
         seen = np.concatenate(
-            [np.asarray(system.statistics(x)), x[:, :1] * x, x[:, :1] ** 3 * x[:, 1:2], x[:, -1:] * x[:, :1]], 1
+            [
+                np.asarray(system.statistics(x)),
+                x[:, :1] * x,
+                x[:, :1] ** 3 * x[:, 1:2],
+                x[:, -1:] * x[:, :1],
+            ],
+            1,
         )
-    exact = [*system.mean_parameters().values(), *(system.correlation(r) for r in range(system.n_sites))]
+    exact = [
+        *system.mean_parameters().values(),
+        *(system.correlation(r) for r in range(system.n_sites)),
+    ]
     error = seen.std(0) / np.sqrt(len(x))
     return (seen.mean(0)[: len(exact)] - exact) / error[: len(exact)]
 
@@ -324,7 +364,10 @@ def test_the_bias_of_the_samples_is_that_of_a_sum_over_the_coarse_grid(potential
         exact = average(line, operator.spacing, power)
         scale = state @ abs(average(abs(line), operator.spacing, power)) @ state
         for shift in (0.0, 0.2, 0.5):
-            assert state @ abs(average(grid + shift * spacing, spacing, power) - exact) @ state < 1e-6 * scale
+            assert (
+                state @ abs(average(grid + shift * spacing, spacing, power) - exact) @ state
+                < 1e-6 * scale
+            )
 
 
 def test_a_grid_that_is_too_coarse_is_seen_in_the_samples(monkeypatch):
@@ -338,11 +381,15 @@ def test_samples_inside_jit_and_scan():
 
     @jax.jit
     def second_moments(key):
-        return jax.lax.map(lambda k: jnp.mean(system.sample(k, 1024) ** 2), jax.random.split(key, 50))
+        return jax.lax.map(
+            lambda k: jnp.mean(system.sample(k, 1024) ** 2), jax.random.split(key, 50)
+        )
 
     moments = np.asarray(second_moments(jax.random.key(0)))
     assert len(set(moments.tolist())) == 50
-    assert moments.mean() == pytest.approx(system.correlation(0), abs=4 * moments.std() / np.sqrt(50))
+    assert moments.mean() == pytest.approx(
+        system.correlation(0), abs=4 * moments.std() / np.sqrt(50)
+    )
     assert np.all(system.sample(jax.random.key(1), 9) == system.sample(jax.random.key(1), 9))
 
 
@@ -360,8 +407,12 @@ def test_energy_and_statistics_are_one():
     assert list(system.parameters) == ["r", "u", "w", "u8", "u10", "K"]
     x = jax.random.normal(jax.random.key(0), (2, 3, 6))
     assert system.statistics(x).shape == (2, 3, 6) and system.energy(x).shape == (2, 3)
-    by_hand = sum(c * np.asarray(x, float) ** (2 * j) for j, c in enumerate((0.5, -3.0, 1.0, 0.5, 0.2), 1)).sum(-1)
-    by_hand = by_hand + 0.3 * np.sum(np.asarray(x, float)[..., 1:] * np.asarray(x, float)[..., :-1], -1)
+    by_hand = sum(
+        c * np.asarray(x, float) ** (2 * j) for j, c in enumerate((0.5, -3.0, 1.0, 0.5, 0.2), 1)
+    ).sum(-1)
+    by_hand = by_hand + 0.3 * np.sum(
+        np.asarray(x, float)[..., 1:] * np.asarray(x, float)[..., :-1], -1
+    )
     np.testing.assert_allclose(system.energy(x), by_hand, rtol=1e-4)
     with pytest.raises(ValueError, match="x must have 6 sites in its last axis, got shape"):
         system.energy(x[..., :5])

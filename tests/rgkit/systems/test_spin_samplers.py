@@ -37,7 +37,9 @@ def test_draws_follow_the_law(chain):
     n_samples = 200_000
     samples = np.asarray(chain.sampler().sample(jax.random.key(0), n_samples))
     assert samples.dtype == np.int8 and samples.shape == (n_samples, chain.n_sites)
-    counts = np.bincount((samples < 0) @ (1 << np.arange(chain.n_sites)), minlength=2**chain.n_sites)
+    counts = np.bincount(
+        (samples < 0) @ (1 << np.arange(chain.n_sites)), minlength=2**chain.n_sites
+    )
     expected = chain.probabilities() * n_samples
     common = expected > 5
     rare = [counts[~common].sum()], [expected[~common].sum()]

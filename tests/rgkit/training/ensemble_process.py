@@ -17,7 +17,12 @@ if "port" in setup:
     jax.distributed.initialize(f"localhost:{setup['port']}", 2, setup["process"])
 if "block" in setup:
     ensemble.choose_layout = lambda *arguments: Layout(setup["block"], setup["together"])
-result = rg.train_ensemble(grid, rg.Infomax(), optimizer=optax.sgd(0.1), key=jax.random.key(0), **options)
+result = rg.train_ensemble(
+    grid, rg.Infomax(), optimizer=optax.sgd(0.1), key=jax.random.key(0), **options
+)
 history = {name: result.history[name].to_numpy() for name in result.history}
-weights = {f"weights {i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(eqx.filter(result.networks, eqx.is_array)))}
+weights = {
+    f"weights {i}": np.asarray(leaf)
+    for i, leaf in enumerate(jax.tree.leaves(eqx.filter(result.networks, eqx.is_array)))
+}
 np.savez(sys.argv[4], devices=jax.device_count(), **history, **weights)

@@ -17,7 +17,9 @@ ONE_STEP = {"steps": 1, "optimizer": optax.sgd(0.1)}
 
 
 def train_small(objective=None, grid=SMALL, **options):
-    return rg.train_ensemble(grid, objective or rg.Infomax(), **({"steps": 1, "key": jax.random.key(0)} | options))
+    return rg.train_ensemble(
+        grid, objective or rg.Infomax(), **({"steps": 1, "key": jax.random.key(0)} | options)
+    )
 
 
 def distance(a, b):
@@ -31,7 +33,10 @@ def in_layout(monkeypatch):
     """Train in a given layout, whatever would be chosen."""
 
     def run(block, together, **options):
-        monkeypatch.setattr("rgkit.training.ensemble.ensemble.choose_layout", lambda *arguments: Layout(block, together))
+        monkeypatch.setattr(
+            "rgkit.training.ensemble.ensemble.choose_layout",
+            lambda *arguments: Layout(block, together),
+        )
         return train_small(**options)
 
     return run
@@ -40,7 +45,9 @@ def in_layout(monkeypatch):
 @pytest.mark.parametrize("batch_size", [None, 32])
 def test_one_step_is_the_same_in_every_layout_and_in_train(in_layout, batch_size):
     options = ONE_STEP | {"batch_size": batch_size}
-    results = [in_layout(block, together, **options) for block, together in ((6, 6), (6, 1), (4, 2))]
+    results = [
+        in_layout(block, together, **options) for block, together in ((6, 6), (6, 1), (4, 2))
+    ]
     for member in (0, 5):
         alone = rg.train(**results[0].arguments(member), **options)
         for result in results:
@@ -54,7 +61,10 @@ def test_one_step_is_the_same_in_every_layout_and_in_train(in_layout, batch_size
 def test_trained_members_agree_with_train_statistically():
     grid = {"K": 1.0, "seed": range(16), "n_sites": 6, "n_features": 2, "width": 16}
     together = train_small(grid=grid, steps=300)
-    alone = [rg.train(**together.arguments(i), steps=300, records=1).history.gap.iloc[-1] for i in range(16)]
+    alone = [
+        rg.train(**together.arguments(i), steps=300, records=1).history.gap.iloc[-1]
+        for i in range(16)
+    ]
     gaps, error = together.table.gap, np.std(alone) / 4
     assert abs(gaps.mean() - np.mean(alone)) < 3 * error + 1e-3
     assert (gaps < together.history[together.history.step == 0].gap.to_numpy()).all()
@@ -74,16 +84,36 @@ def test_members_of_several_shapes_keep_the_order_of_the_grid():
     ]
     rows[3]["K"] = 1.0
     result = train_small(grid=pd.DataFrame(rows), steps=5, records=5)
-    assert result.table.columns[:6].tolist() == ["K", "n_sites", "n_features", "width", "depth", "seed"]
-    assert result.table.n_sites.tolist() == [6, 4, 6, 6] and result.table.K.tolist() == [0.5, 0.5, 0.5, 1.0]
-    assert [result.network(i).widths for i in range(4)] == [(6, 8, 2), (4, 8, 2), (6, 8, 8, 2), (6, 8, 2)]
+    assert result.table.columns[:6].tolist() == [
+        "K",
+        "n_sites",
+        "n_features",
+        "width",
+        "depth",
+        "seed",
+    ]
+    assert result.table.n_sites.tolist() == [6, 4, 6, 6] and result.table.K.tolist() == [
+        0.5,
+        0.5,
+        0.5,
+        1.0,
+    ]
+    assert [result.network(i).widths for i in range(4)] == [
+        (6, 8, 2),
+        (4, 8, 2),
+        (6, 8, 8, 2),
+        (6, 8, 2),
+    ]
     assert len(result.networks) == 3 and result.networks[0].weights[0].shape == (2, 8, 6)
     assert result.history.groupby("member").step.apply(list).tolist() == [[0, 1, 2, 3, 4, 5]] * 4
     for i, row in result.table.iterrows():
         law = rg.pushforward(rg.IsingChain(row.K, n_sites=int(row.n_sites)), result.network(i))
-        assert row.gap == pytest.approx(law.gap(), abs=1e-5) and row.information == pytest.approx(law.information(), abs=1e-5)
+        assert row.gap == pytest.approx(law.gap(), abs=1e-5) and row.information == pytest.approx(
+            law.information(), abs=1e-5
+        )
         assert row.divergence == pytest.approx(
-            rg.pushforward(result.arguments(i)["system"], result.network(i).hard()).divergence(), abs=1e-5
+            rg.pushforward(result.arguments(i)["system"], result.network(i).hard()).divergence(),
+            abs=1e-5,
         )
 
 
@@ -100,17 +130,34 @@ def test_seeds_and_nothing_else_fix_the_start():
 
 def test_restarts_keep_the_best():
     one, many = (train_small(steps=100, restarts=restarts) for restarts in (1, 4))
-    assert (many.table.loss <= one.table.loss + 1e-3).all() and (many.table.loss < one.table.loss - 1e-3).any()
-    assert many.table.steps.tolist() == [400] * 6 and many.cost["steps"] == 2400 and many.cost["seconds"] > 0
+    assert (many.table.loss <= one.table.loss + 1e-3).all() and (
+        many.table.loss < one.table.loss - 1e-3
+    ).any()
+    assert (
+        many.table.steps.tolist() == [400] * 6
+        and many.cost["steps"] == 2400
+        and many.cost["seconds"] > 0
+    )
 
 
 def test_a_member_that_diverges_is_named_and_spares_the_others():
     grid = {"K": 1.0, "gain": [1.0, 3e38], "seed": range(2)}
     result = train_small(
-        grid=grid, steps=10, optimizer=optax.sgd(0.1), network=steep, system=lambda row: rg.IsingChain(1.0, n_sites=6)
+        grid=grid,
+        steps=10,
+        optimizer=optax.sgd(0.1),
+        network=steep,
+        system=lambda row: rg.IsingChain(1.0, n_sites=6),
     )
-    assert len(result.networks) == 1 and result.table.diverged_at.isna().tolist() == [True, True, False, False]
-    assert (result.table.gap[:2] < result.history.gap[result.history.step == 0].to_numpy()[:2]).all()
+    assert len(result.networks) == 1 and result.table.diverged_at.isna().tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert (
+        result.table.gap[:2] < result.history.gap[result.history.step == 0].to_numpy()[:2]
+    ).all()
 
 
 def steep(row, key):
@@ -136,9 +183,15 @@ def sign_of(site):
 
 def test_objectives_with_heads_and_one_for_each_member():
     labels = [rg.Classification(sign_of(site)) for site in range(2)]
-    grid = [{"K": 0.5, "n_sites": 4, "n_features": 2, "width": 8, "site": site, "seed": 0} for site in (0, 1, 0)]
+    grid = [
+        {"K": 0.5, "n_sites": 4, "n_features": 2, "width": 8, "site": site, "seed": 0}
+        for site in (0, 1, 0)
+    ]
     result = train_small(
-        lambda row: labels[row["site"]], grid=grid, steps=200, system=lambda row: rg.IsingChain(row["K"], n_sites=4)
+        lambda row: labels[row["site"]],
+        grid=grid,
+        steps=200,
+        system=lambda row: rg.IsingChain(row["K"], n_sites=4),
     )
     assert (result.table.loss < 0.2).all() and result.table.loss[0] == result.table.loss[2]
     assert result.head(1).shape == (2, 2) and len(result.networks) == 2
@@ -156,12 +209,21 @@ def test_fields_train_through_a_gaussian_channel():
     assert result.arguments(1)["system"] == rg.ScalarChain((-2.0, 0.6), 0.5, n_sites=6)
     assert distance(result.network(1), alone.network) < 1e-5
     last = alone.history.iloc[-1].drop("step").astype(float)
-    np.testing.assert_allclose(result.table.loc[1, last.index].astype(float), last, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        result.table.loc[1, last.index].astype(float), last, rtol=1e-4, atol=1e-5
+    )
 
 
-WELLS = [{"r": -2.0, "u": 0.5, "K": 0.5}, {"r": -2.0, "u": 0.0, "w": 0.2, "K": -0.5}, {"r": -2.0, "u": 0.5, "K": 0.5}]
+WELLS = [
+    {"r": -2.0, "u": 0.5, "K": 0.5},
+    {"r": -2.0, "u": 0.0, "w": 0.2, "K": -0.5},
+    {"r": -2.0, "u": 0.5, "K": 0.5},
+]
 POOLED = {
-    "grid": [well | {"w": well.get("w", 0.0), "n_sites": 6, "n_features": 2, "width": 8} for well in WELLS],
+    "grid": [
+        well | {"w": well.get("w", 0.0), "n_sites": 6, "n_features": 2, "width": 8}
+        for well in WELLS
+    ],
     "batch_size": 64,
     "pool": 128,
 }
@@ -175,7 +237,9 @@ def test_members_with_a_pool_are_what_train_makes_of_them(restarts):
         alone = rg.train(**result.arguments(member), **options)
         assert distance(result.network(member), alone.network) < 1e-5
         last = alone.history.iloc[-1].drop("step").astype(float)
-        np.testing.assert_allclose(result.table.loc[member, last.index].astype(float), last, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            result.table.loc[member, last.index].astype(float), last, rtol=1e-4, atol=1e-5
+        )
     fresh = rg.train(**result.arguments(0), **options | {"pool": None})
     assert distance(result.network(0), fresh.network) > 1e-4
 
@@ -195,12 +259,17 @@ def test_restarts_share_a_pool():
 
 
 def test_with_a_pool_different_systems_share_a_program():
-    assert [len(train_small(**POOLED | ONE_STEP | {"pool": pool}).networks) for pool in (128, None)] == [1, 2]
+    assert [
+        len(train_small(**POOLED | ONE_STEP | {"pool": pool}).networks) for pool in (128, None)
+    ] == [1, 2]
 
 
 def test_the_layout_counts_the_bytes_of_a_pool(monkeypatch):
     held = []
-    monkeypatch.setattr("rgkit.training.ensemble.ensemble.choose_layout", lambda *arguments: held.append(arguments[3]) or Layout(1, 1))
+    monkeypatch.setattr(
+        "rgkit.training.ensemble.ensemble.choose_layout",
+        lambda *arguments: held.append(arguments[3]) or Layout(1, 1),
+    )
     for pool in (64, 128):
         train_small(grid=POOLED["grid"][:1], batch_size=64, pool=pool)
     assert held[1] - held[0] == 64 * 6 * 4
@@ -209,7 +278,9 @@ def test_the_layout_counts_the_bytes_of_a_pool(monkeypatch):
 def test_a_checkpoint_begun_with_another_pool_is_refused(tmp_path):
     options = {"batch_size": 8, "checkpoint": tmp_path}
     begun = train_small(pool=64, **options)
-    pd.testing.assert_frame_equal(train_small(pool=64, **options).table, begun.table, check_exact=True)
+    pd.testing.assert_frame_equal(
+        train_small(pool=64, **options).table, begun.table, check_exact=True
+    )
     with pytest.raises(ValueError, match="is of another configuration: pool, programs differ"):
         train_small(pool=32, **options)
     with pytest.raises(ValueError, match="is of another configuration: pool, programs differ"):
@@ -242,7 +313,9 @@ def test_long_chains_train_on_samples():
 
 def test_little_memory_streams_the_rows_and_changes_nothing_else():
     grid = {"K": 0.5, "n_sites": 10, "n_features": 2, "width": 16}
-    whole, streamed = (train_small(grid=grid, memory=memory, **ONE_STEP) for memory in (2**30, 2**16))
+    whole, streamed = (
+        train_small(grid=grid, memory=memory, **ONE_STEP) for memory in (2**30, 2**16)
+    )
     assert distance(whole.network(0), streamed.network(0)) < 1e-6
     assert streamed.table.gap[0] == pytest.approx(whole.table.gap[0], abs=1e-6)
 
@@ -272,13 +345,25 @@ def test_the_bytes_of_a_step_are_about_those_that_xla_takes():
     def loss(network, x, weights):
         return rg.Infomax().loss(network, None, x, weights)
 
-    measured = eqx.filter_jit(eqx.filter_grad(loss)).lower(network, x, weights).compile().compiled.memory_analysis()
+    measured = (
+        eqx.filter_jit(eqx.filter_grad(loss))
+        .lower(network, x, weights)
+        .compile()
+        .compiled.memory_analysis()
+    )
     assert 0.5 < step_bytes(loss, network, x, weights) / measured.temp_size_in_bytes < 4
 
 
 def test_devices_are_reported():
     table = rg.devices()
-    assert table.columns.tolist() == ["platform", "kind", "count", "processes", "memory", "matmul_precision"]
+    assert table.columns.tolist() == [
+        "platform",
+        "kind",
+        "count",
+        "processes",
+        "memory",
+        "matmul_precision",
+    ]
     assert table["count"].sum() == jax.device_count() and table.platform[0] == jax.default_backend()
     with jax.default_matmul_precision("highest"):
         assert rg.devices().matmul_precision[0] == "highest"
@@ -290,7 +375,12 @@ def test_devices_are_reported():
         ([], {}, ValueError, "grid must have at least one member"),
         ({"K": 1.0, "n_features": 2}, {}, ValueError, "grid needs a column 'n_sites'"),
         (SMALL | {"widht": 8}, {}, ValueError, r"grid has columns \['widht'\] that nothing reads"),
-        ([{"K": 1.0}, {"K": 0.5, "n_sites": 4}], {}, ValueError, r"grid must have a value .* \['n_sites'\] have gaps"),
+        (
+            [{"K": 1.0}, {"K": 0.5, "n_sites": 4}],
+            {},
+            ValueError,
+            r"grid must have a value .* \['n_sites'\] have gaps",
+        ),
         (SMALL | {"width": 0}, {}, ValueError, "widths must be at least 1"),
         (SMALL | {"seed": 0.5}, {}, TypeError, "seed must be an integer"),
         (SMALL, {"steps": 0}, ValueError, "steps must be at least 1"),
@@ -298,7 +388,12 @@ def test_devices_are_reported():
         (SMALL, {"restarts": 0}, ValueError, "restarts must be at least 1"),
         (SMALL, {"memory": 0}, ValueError, "memory must be at least 1"),
         (SMALL, {"batch_size": 0}, ValueError, "batch_size must be at least 1"),
-        (SMALL, {"pool": 64}, ValueError, "pool is what batches are drawn from: pass a batch_size too"),
+        (
+            SMALL,
+            {"pool": 64},
+            ValueError,
+            "pool is what batches are drawn from: pass a batch_size too",
+        ),
         (SMALL, {"pool": 64, "batch_size": 128}, ValueError, "pool must be at least 128, got 64"),
         (SMALL, {"pool": 64.0, "batch_size": 8}, TypeError, "pool must be an integer"),
         (SMALL, {"key": jax.random.PRNGKey(0)}, TypeError, "typed JAX key"),

@@ -25,7 +25,14 @@ SCRIPT = Path(__file__).with_name("ensemble_process.py")
 
 def start(setup, options, out, **environment):
     environment = os.environ | {"XLA_FLAGS": ""} | environment
-    command = [sys.executable, "-W", "error", SCRIPT, *map(json.dumps, (GRID, setup, options)), str(out)]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        SCRIPT,
+        *map(json.dumps, (GRID, setup, options)),
+        str(out),
+    ]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -43,10 +50,17 @@ def result(out):
 def here(setup, options):
     """The same ensemble in this process, on one device and uninterrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rgkit.training.ensemble.ensemble.choose_layout", lambda *arguments: Layout(setup["block"], setup["together"]))
-        trained = rg.train_ensemble(GRID, rg.Infomax(), optimizer=optax.sgd(0.1), key=jax.random.key(0), **options)
+        patch.setattr(
+            "rgkit.training.ensemble.ensemble.choose_layout",
+            lambda *arguments: Layout(setup["block"], setup["together"]),
+        )
+        trained = rg.train_ensemble(
+            GRID, rg.Infomax(), optimizer=optax.sgd(0.1), key=jax.random.key(0), **options
+        )
     weights = enumerate(jax.tree.leaves(eqx.filter(trained.networks, eqx.is_array)))
-    return trained.history.to_dict("series") | {f"weights {i}": np.asarray(leaf) for i, leaf in weights}
+    return trained.history.to_dict("series") | {
+        f"weights {i}": np.asarray(leaf) for i, leaf in weights
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +93,9 @@ def test_two_processes_train_one_ensemble(alone, tmp_path, shared):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    options = {"steps": 3, "records": 3} | ({"checkpoint": str(tmp_path / "blocks")} if shared else {})
+    options = {"steps": 3, "records": 3} | (
+        {"checkpoint": str(tmp_path / "blocks")} if shared else {}
+    )
     setups = [{"block": 2, "together": 2, "port": port, "process": process} for process in range(2)]
     finish(*[start(setup, options, tmp_path / str(setup["process"])) for setup in setups])
     for process in range(2):
@@ -102,12 +118,25 @@ def test_a_killed_run_is_taken_up_where_it_was(tmp_path):
     # another layout would be chosen now: that of the checkpoint is kept
     finish(start({}, options | {"checkpoint": str(blocks)}, tmp_path / "resumed"))
     assert_equal(result(tmp_path / "resumed"), here(setup, options))
-    assert all(path.stat().st_mtime_ns == written for path, written in finished.items() if (path.with_suffix(".json")).exists())
+    assert all(
+        path.stat().st_mtime_ns == written
+        for path, written in finished.items()
+        if (path.with_suffix(".json")).exists()
+    )
 
 
 def train(directory, **options):
-    defaults = {"steps": 2, "optimizer": optax.sgd(0.1), "key": jax.random.key(0), "checkpoint": directory}
-    return rg.train_ensemble(GRID | {"K": 0.5, "seed": [0, 1]}, options.pop("objective", rg.Infomax()), **(defaults | options))
+    defaults = {
+        "steps": 2,
+        "optimizer": optax.sgd(0.1),
+        "key": jax.random.key(0),
+        "checkpoint": directory,
+    }
+    return rg.train_ensemble(
+        GRID | {"K": 0.5, "seed": [0, 1]},
+        options.pop("objective", rg.Infomax()),
+        **(defaults | options),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -141,13 +170,18 @@ def test_a_finished_ensemble_is_read_and_not_trained(finished, copied, monkeypat
     ],
 )
 def test_a_checkpoint_of_another_configuration_is_refused(copied, options, names):
-    with pytest.raises(ValueError, match=f"configuration.json is of another configuration: {names}.*or another directory"):
+    with pytest.raises(
+        ValueError,
+        match=f"configuration.json is of another configuration: {names}.*or another directory",
+    ):
         train(copied, **options)
 
 
 @pytest.mark.parametrize("name", ["0-0.npz", "0-0.json", "configuration.json"])
 @pytest.mark.parametrize(
-    "damage", [lambda content: content[: len(content) // 2], lambda content: flipped(content)], ids=["cut", "flipped"]
+    "damage",
+    [lambda content: content[: len(content) // 2], lambda content: flipped(content)],
+    ids=["cut", "flipped"],
 )
 def test_a_damaged_checkpoint_is_refused(copied, name, damage):
     (copied / name).write_bytes(damage((copied / name).read_bytes()))
@@ -172,4 +206,9 @@ def test_a_checkpoint_holds_no_pickle(finished):
     for path in finished[0].glob("*.npz"):
         with np.load(path, allow_pickle=False) as stored:
             assert all(stored[name].dtype.kind in "fi" for name in stored)
-    assert json.loads((finished[0] / "configuration.json").read_text())["content"]["configuration"]["steps"] == 2
+    assert (
+        json.loads((finished[0] / "configuration.json").read_text())["content"]["configuration"][
+            "steps"
+        ]
+        == 2
+    )

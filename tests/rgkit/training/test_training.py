@@ -21,7 +21,9 @@ def network(seed=0, widths=(12, 64, 4), **options):
 @pytest.fixture(scope="module")
 def results():
     """Infomax on the ring of 12, seeds 0..7, none dropped."""
-    return [rg.train(network(s), RING, rg.Infomax(), steps=600, key=jax.random.key(s)) for s in range(8)]
+    return [
+        rg.train(network(s), RING, rg.Infomax(), steps=600, key=jax.random.key(s)) for s in range(8)
+    ]
 
 
 def test_training_lowers_the_gap_on_every_seed(results):
@@ -40,7 +42,9 @@ def test_trained_networks_obey_the_theorems(results):
         if hard.divergence() < 0.5:
             bound = np.arctanh(np.sqrt(2 * hard.divergence()))
             assert abs(hard.pair_marginal_couplings()).max() <= bound
-        fit = rg.characteristic_parameters(hard, rg.IsingChain(0.0, n_sites=4, periodic=False)).values
+        fit = rg.characteristic_parameters(
+            hard, rg.IsingChain(0.0, n_sites=4, periodic=False)
+        ).values
         nearest = rg.IsingChain(fit["K"], fit["h"], n_sites=4, periodic=False)
         assert 4 * LN2 - nearest.entropy() <= hard.divergence() + 1e-9
 
@@ -49,7 +53,9 @@ def test_trained_networks_beat_every_control_at_strong_coupling(results):
     trained = np.median([r.history.divergence.iloc[-1] for r in results])
     untrained = np.median([r.history.divergence.iloc[0] for r in results])
     decimated = rg.pushforward(RING, rg.decimation(3)).divergence()
-    random = [rg.pushforward(RING, rg.random_map(4, jax.random.key(s))).divergence() for s in range(8)]
+    random = [
+        rg.pushforward(RING, rg.random_map(4, jax.random.key(s))).divergence() for s in range(8)
+    ]
     assert trained < np.median(random) < decimated < untrained
     assert 4 - trained / LN2 >= 3.48  # bits; the optimum over all maps is 3.61
 
@@ -58,31 +64,51 @@ def test_history_agrees_with_the_exact_laws(results):
     for result in results[:3]:
         last = result.history.iloc[-1]
         soft = rg.pushforward(RING, result.network)
-        assert last.information == pytest.approx(soft.information(), abs=2e-5)  # recorded in float32
+        assert last.information == pytest.approx(
+            soft.information(), abs=2e-5
+        )  # recorded in float32
         assert last.loss == pytest.approx(-soft.information(), abs=2e-5)
-        assert last.divergence == pytest.approx(rg.pushforward(RING, result.network.hard()).divergence(), abs=2e-6)
+        assert last.divergence == pytest.approx(
+            rg.pushforward(RING, result.network.hard()).divergence(), abs=2e-6
+        )
         assert result.laws[-1].divergence() == last.divergence
         assert len(result.laws) == len(result.history) and result.history.step.iloc[-1] == 600
-        assert result.cost["steps"] == 600 and result.cost["restarts"] == 1 and result.cost["seconds"] > 0
+        assert (
+            result.cost["steps"] == 600
+            and result.cost["restarts"] == 1
+            and result.cost["seconds"] > 0
+        )
 
 
 def test_small_gradient_steps_never_raise_the_gap():
     for seed in range(3):
-        result = rg.train(network(seed), RING, rg.Infomax(), steps=200, optimizer=optax.sgd(0.02), key=jax.random.key(0))
+        result = rg.train(
+            network(seed),
+            RING,
+            rg.Infomax(),
+            steps=200,
+            optimizer=optax.sgd(0.02),
+            key=jax.random.key(0),
+        )
         assert (np.diff(result.history.gap) <= 1e-5).all()
 
 
 def test_restarts_keep_the_best():
     small = rg.IsingChain(1.0, n_sites=8)
     one = rg.train(network(0, (8, 16, 3)), small, rg.Infomax(), steps=150, key=jax.random.key(0))
-    many = rg.train(network(0, (8, 16, 3)), small, rg.Infomax(), steps=150, restarts=6, key=jax.random.key(0))
+    many = rg.train(
+        network(0, (8, 16, 3)), small, rg.Infomax(), steps=150, restarts=6, key=jax.random.key(0)
+    )
     assert many.history.loss.iloc[-1] <= one.history.loss.iloc[-1] + 1e-4
     assert many.cost["steps"] == 900 and many.cost["restarts"] == 6
 
 
 def test_training_repeats_itself():
     small = rg.IsingChain(1.0, n_sites=6)
-    first, second = (rg.train(network(0, (6, 8, 2)), small, rg.Infomax(), steps=50, key=jax.random.key(0)) for _ in range(2))
+    first, second = (
+        rg.train(network(0, (6, 8, 2)), small, rg.Infomax(), steps=50, key=jax.random.key(0))
+        for _ in range(2)
+    )
     assert eqx.tree_equal(first.network, second.network)
     assert first.history.equals(second.history)
 
@@ -98,10 +124,15 @@ def test_the_gradient_is_that_of_the_exact_information():
             return rg.Infomax().loss(eqx.combine(weights, static), None, x, p)
 
         gradient = jax.grad(loss)(weights)
-        shift = jax.tree.map(lambda leaf: jnp.cos(jnp.arange(leaf.size, dtype=float)).reshape(leaf.shape), weights)
+        shift = jax.tree.map(
+            lambda leaf: jnp.cos(jnp.arange(leaf.size, dtype=float)).reshape(leaf.shape), weights
+        )
         moved = [jax.tree.map(lambda w, s, e=e: w + e * s, weights, shift) for e in (1e-5, -1e-5)]
         numeric = (loss(moved[0]) - loss(moved[1])) / 2e-5
-        exact = sum(jnp.vdot(g, s) for g, s in zip(jax.tree.leaves(gradient), jax.tree.leaves(shift), strict=True))
+        exact = sum(
+            jnp.vdot(g, s)
+            for g, s in zip(jax.tree.leaves(gradient), jax.tree.leaves(shift), strict=True)
+        )
         assert float(exact) == pytest.approx(float(numeric), rel=1e-7)
 
 
@@ -126,7 +157,9 @@ def test_a_label_drives_the_features_to_infinite_coupling():
     chain = rg.IsingChain(1.0, n_sites=9)
     label = rg.Classification(lambda x: (x.sum() > 0).astype(int))
     for seed in range(4):
-        result = rg.train(network(seed, (9, 64, 4)), chain, label, steps=600, key=jax.random.key(seed))
+        result = rg.train(
+            network(seed, (9, 64, 4)), chain, label, steps=600, key=jax.random.key(seed)
+        )
         law = result.laws[-1]
         heaviest = np.sort(law.probabilities)[-2:]
         np.testing.assert_allclose(heaviest, 0.5, atol=1e-3)
@@ -137,7 +170,9 @@ def test_a_label_drives_the_features_to_infinite_coupling():
 
 def test_reconstruction_with_one_feature_per_site_keeps_everything():
     chain = rg.IsingChain(0.3, n_sites=3)
-    result = rg.train(network(1, (3, 32, 3)), chain, rg.Reconstruction(), steps=1500, key=jax.random.key(0))
+    result = rg.train(
+        network(1, (3, 32, 3)), chain, rg.Reconstruction(), steps=1500, key=jax.random.key(0)
+    )
     assert result.history.information.iloc[-1] == pytest.approx(chain.entropy(), abs=0.02)
     assert result.history.loss.iloc[-1] < 0.05
 
@@ -165,25 +200,49 @@ def test_regression_reaches_a_target_that_two_features_can_hold():
 
 def test_minibatches_of_long_chains():
     chain = rg.IsingChain(0.5, n_sites=40)
-    result = rg.train(network(0, (40, 32, 2)), chain, rg.Infomax(), steps=200, batch_size=256, records=4, key=jax.random.key(0))
+    result = rg.train(
+        network(0, (40, 32, 2)),
+        chain,
+        rg.Infomax(),
+        steps=200,
+        batch_size=256,
+        records=4,
+        key=jax.random.key(0),
+    )
     assert result.history.gap.iloc[-1] < 0.3 * result.history.gap.iloc[0]
     assert result.history.step.tolist() == [0, 50, 100, 150, 200]
 
 
 def test_a_diverging_run_keeps_what_it_had():
     with pytest.raises(rg.TrainingDiverged, match="the loss turned non-finite at step") as caught:
-        rg.train(network(), RING, rg.Infomax(), steps=50, optimizer=optax.sgd(1e38), key=jax.random.key(0))
+        rg.train(
+            network(),
+            RING,
+            rg.Infomax(),
+            steps=50,
+            optimizer=optax.sgd(1e38),
+            key=jax.random.key(0),
+        )
     error = caught.value
     assert 0 < error.step < 50
     assert f"step {error.step}" in str(error)
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(error.result.network, eqx.is_array)))
+    assert all(
+        jnp.isfinite(leaf).all()
+        for leaf in jax.tree.leaves(eqx.filter(error.result.network, eqx.is_array))
+    )
     assert len(error.result.history) >= 1
 
 
 def test_float64_training_on_purpose():
     with jax.enable_x64(True):
         small = rg.IsingChain(1.0, n_sites=6)
-        result = rg.train(network(0, (6, 8, 2), dtype="float64"), small, rg.Infomax(), steps=20, key=jax.random.key(0))
+        result = rg.train(
+            network(0, (6, 8, 2), dtype="float64"),
+            small,
+            rg.Infomax(),
+            steps=20,
+            key=jax.random.key(0),
+        )
         assert result.network.dtype == jnp.float64
         assert result.history.information.iloc[-1] == pytest.approx(
             rg.pushforward(small, result.network).information(), abs=1e-12
@@ -199,7 +258,13 @@ def real_network(seed=0, widths=(4, 32, 2)):
 
 def train_on_fields(seed=0, system=WELLS, widths=(4, 32, 2), **options):
     options = {"steps": 300, "batch_size": 1024, "pool": 2**14, "records": 3} | options
-    return rg.train(real_network(seed, widths), system, rg.Infomax(draws=64), key=jax.random.key(seed), **options)
+    return rg.train(
+        real_network(seed, widths),
+        system,
+        rg.Infomax(draws=64),
+        key=jax.random.key(seed),
+        **options,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +278,9 @@ def test_training_on_fields_comes_near_capacity_on_every_seed(on_fields):
     capacity = 2 * rg.GaussianChannel().capacity()
     for result in on_fields:
         untrained = real_network().normalized(x)
-        before, after = (rg.information_bounds(n, x, jax.random.key(0)) for n in (untrained, result.network))
+        before, after = (
+            rg.information_bounds(n, x, jax.random.key(0)) for n in (untrained, result.network)
+        )
         assert capacity - after.lower < 0.08 < 0.25 < capacity - before.lower
         assert after.lower - 4 * after.lower_error < capacity
         assert result.history.gap.iloc[-1] < 0.3 * result.history.gap.iloc[0]
@@ -225,7 +292,9 @@ def test_the_power_is_frozen_and_its_residual_reported(on_fields):
         assert abs(residual) < 4 * 2**0.5 * error and 0.001 < error < 0.01
         data_key = jax.random.split(jax.random.key(seed))[0]
         named = WELLS.sample(jax.random.fold_in(data_key, 2), 2**16)
-        assert (np.asarray(result.network.batch(named), float) ** 2).mean() == pytest.approx(1.0, abs=1e-5)
+        assert (np.asarray(result.network.batch(named), float) ** 2).mean() == pytest.approx(
+            1.0, abs=1e-5
+        )
         x = WELLS.sample(jax.random.key(7), 10)
         np.testing.assert_allclose(result.network.batch(x)[3], result.network(x[3]), atol=1e-5)
 
@@ -236,12 +305,19 @@ def test_history_on_fields(on_fields):
         assert history.step.tolist() == [0, 100, 200, 300] and len(result.laws) == 4
         assert law.n_features == 2 and law.reference_variance == pytest.approx(1.02)
         assert history.second_moment.iloc[-1] == pytest.approx(1.02, abs=0.02)
-        assert (history.information <= history.information_upper).all() and (history.information_error < 0.05).all()
+        assert (history.information <= history.information_upper).all() and (
+            history.information_error < 0.05
+        ).all()
         np.testing.assert_allclose(history.gap, np.log(51) - history.information)
         # the loss makes few draws of the noise
-        spread = history.information_error * (training.REAL_EVALUATION_SAMPLES / result.objective.draws) ** 0.5
+        spread = (
+            history.information_error
+            * (training.REAL_EVALUATION_SAMPLES / result.objective.draws) ** 0.5
+        )
         assert (abs(history.loss + history.information) < 4 * spread).all() and (spread < 0.3).all()
-        assert history.excess_kurtosis.iloc[-1] == pytest.approx(law.cumulants().excess_kurtosis["pooled"])
+        assert history.excess_kurtosis.iloc[-1] == pytest.approx(
+            law.cumulants().excess_kurtosis["pooled"]
+        )
 
 
 def test_training_on_fields_repeats_itself():
@@ -259,7 +335,15 @@ def test_other_channels_for_the_other_data():
     real = train_on_fields(system=spins, widths=(6, 32, 2), pool=None)
     assert real.history.information.iloc[-1] < spins.entropy() < 2 * real.network.channel.capacity()
     assert real.history.gap.iloc[-1] > 0.1  # atoms: the capacity is not attained
-    signs = rg.train(network(0, (4, 32, 2)), WELLS, rg.Infomax(), steps=200, batch_size=512, records=1, key=jax.random.key(0))
+    signs = rg.train(
+        network(0, (4, 32, 2)),
+        WELLS,
+        rg.Infomax(),
+        steps=200,
+        batch_size=512,
+        records=1,
+        key=jax.random.key(0),
+    )
     assert signs.history.gap.iloc[-1] < 0.2 * signs.history.gap.iloc[0]
 
 
@@ -270,13 +354,38 @@ def test_other_channels_for_the_other_data():
         ({"restarts": 0}, ValueError, "restarts must be at least 1"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"key": jax.random.PRNGKey(0)}, TypeError, "typed JAX key"),
-        ({"network": network(0, (10, 4))}, ValueError, r"widths start with 10 but the system has 12 sites"),
-        ({"network": network().hard()}, ValueError, "network has hard features, which have no gradient"),
-        ({"system": rg.IsingChain(1.0, n_sites=30), "network": network(0, (30, 4))}, ValueError, "30 is too large"),
-        ({"system": WELLS, "network": real_network()}, ValueError, "batch_size must be an integer: fields and Gaussian"),
-        ({"network": real_network(0, (12, 2))}, ValueError, "batch_size must be an integer: fields and Gaussian"),
         (
-            {"system": WELLS, "network": real_network(), "objective": rg.Reconstruction(), "batch_size": 8},
+            {"network": network(0, (10, 4))},
+            ValueError,
+            r"widths start with 10 but the system has 12 sites",
+        ),
+        (
+            {"network": network().hard()},
+            ValueError,
+            "network has hard features, which have no gradient",
+        ),
+        (
+            {"system": rg.IsingChain(1.0, n_sites=30), "network": network(0, (30, 4))},
+            ValueError,
+            "30 is too large",
+        ),
+        (
+            {"system": WELLS, "network": real_network()},
+            ValueError,
+            "batch_size must be an integer: fields and Gaussian",
+        ),
+        (
+            {"network": real_network(0, (12, 2))},
+            ValueError,
+            "batch_size must be an integer: fields and Gaussian",
+        ),
+        (
+            {
+                "system": WELLS,
+                "network": real_network(),
+                "objective": rg.Reconstruction(),
+                "batch_size": 8,
+            },
             TypeError,
             "objective Reconstruction is defined for rgkit.SpinChannel, the network has",
         ),
@@ -285,7 +394,13 @@ def test_other_channels_for_the_other_data():
     ],
 )
 def test_bad_arguments_are_refused(arguments, error, message):
-    call = {"network": network(), "system": RING, "objective": rg.Infomax(), "steps": 5, "key": jax.random.key(0)}
+    call = {
+        "network": network(),
+        "system": RING,
+        "objective": rg.Infomax(),
+        "steps": 5,
+        "key": jax.random.key(0),
+    }
     with pytest.raises(error, match=message):
         rg.train(**(call | arguments))
 
