@@ -1,10 +1,27 @@
 from .comparison import correspondence
-from .kernels.base import Kernel, TableMap, block_average, decimation, majority, random_map
-from .kernels.best_map import critical_ratio, energy_levels, greedy_map, water_filling_divergence
-from .kernels.network import FCNetwork, GaussianChannel, SpinChannel
+from .kernels.base import Kernel, SpinKernel
+from .kernels.best_map import (
+    critical_ratio,
+    energy_levels,
+    greedy_map,
+    water_filling_divergence,
+)
+from .kernels.blocks import block_average, decimation, majority
+from .kernels.channels import (
+    AbstractNoiseChannel,
+    AbstractSpinChannel,
+    Channel,
+    GaussianChannel,
+    SpinChannel,
+)
+from .kernels.maps import TableMap, random_map
+from .kernels.network import FCNetwork
+from .laws.base import Law, Measurement
 from .laws.channel_information import InformationBounds, information_bounds
-from .laws.fields import FieldLaw, Measurement
-from .laws.spins import SpinLaw, pushforward, walsh_hadamard
+from .laws.fields import FieldLaw
+from .laws.pushforward import pushforward
+from .laws.spins import SpinLaw
+from .laws.walsh_hadamard import walsh_hadamard
 from .parameters.characteristic import Estimate, characteristic_parameters
 from .presentation import charts, sweeps
 from .renormalizations.base import FixedPoint, Renormalization
@@ -22,6 +39,11 @@ from .training.objectives import Classification, Infomax, Objective, Reconstruct
 from .training.single import TrainingDiverged, TrainingResult, train
 
 __all__ = [
+    "Law",
+    "SpinKernel",
+    "Channel",
+    "AbstractSpinChannel",
+    "AbstractNoiseChannel",
     "Classification",
     "EmpiricalSystem",
     "EnsembleResult",

@@ -1,68 +1,16 @@
-"""The law of the features: pushforward of a system through a kernel; of spins the couplings and divergences."""
+"""The law of feature spins: entropies, divergences and effective couplings."""
 
 import dataclasses
 import itertools
-import math
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy.linalg import hadamard
 from scipy.special import rel_entr, xlogy
 
-from rgkit import _validation
-from rgkit.enumeration import Enumeration, sum_over_rows
-from rgkit.kernels.base import BlockAverage, Decimation, Kernel, outcome_spins
-from rgkit.kernels.network import FCNetwork, GaussianChannel
-from rgkit.laws.fields import FieldLaw
-from rgkit.systems.ising import spin_configurations
-from rgkit.systems.scalar import ScalarChain
+from rgkit.enumeration import spin_configurations, spins_of, subsets
+from rgkit.laws.walsh_hadamard import walsh_hadamard
 
-CHUNK_ROWS = 2**15
 MAX_COUPLED_FEATURES = 10
-SPINS_AT_ONCE, SMALL_ROWS, SMALL_COLUMNS = 4, 32, 128  # of walsh_hadamard
-
-
-def walsh_hadamard(values) -> np.ndarray:
-    r"""Fast Walsh-Hadamard transform, :math:`\hat v_S = \sum_y v(y) \prod_{j \in S} y_j`, in ``n 2**n`` additions.
-
-    Arguments:
-        values: ``(..., 2**n)``, indexed as outcomes: spin j is +1 where bit j of the index is 0.
-
-    Returns:
-        ``(..., 2**n)`` float64; bit j of the index of S says whether j is in S. Applied twice it multiplies by ``2**n``.
-    """
-    source = np.array(values, dtype=float, order="C")
-    if source.shape[-1] & (source.shape[-1] - 1) or not source.shape[-1]:
-        raise ValueError(
-            f"values must have 2**n entries in their last axis, got {source.shape[-1]}."
-        )
-    n, target = source.shape[-1].bit_length() - 1, np.empty_like(source)
-    for first in range(0, n, SPINS_AT_ONCE):
-        _transform_spins(source, target, first, min(SPINS_AT_ONCE, n - first))
-        source, target = target, source
-    return source
-
-
-def _transform_spins(source, target, first, count):
-    """Transform in the spins ``first, ..., first + count - 1``: products of small matrices, which stay in the cache."""
-    matrix = hadamard(2**count, float)
-    if not first:
-        shape = -1, math.gcd(source.size // 2**count, SMALL_ROWS), 2**count
-        np.matmul(source.reshape(shape), matrix, out=target.reshape(shape))
-        return
-    width = min(2**first, SMALL_COLUMNS)
-    source, target = (
-        a.reshape(-1, 2**count, 2**first // width, width).swapaxes(1, 2) for a in (source, target)
-    )
-    np.matmul(matrix, source, out=target)
-
-
-def subsets(n: int) -> list[tuple[int, ...]]:
-    """The subsets of ``range(n)`` in the order of `walsh_hadamard`."""
-    return [tuple(j for j in range(n) if index >> j & 1) for index in range(2**n)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +123,7 @@ class SpinLaw:
     def _coupling_values(self) -> np.ndarray:
         empty = np.flatnonzero(self.probabilities <= 0)
         if len(empty):
-            state = np.asarray(outcome_spins(empty[0], self.n_features), int).tolist()
+            state = np.asarray(spins_of(empty[0], self.n_features), int).tolist()
             raise ValueError(
                 f"{len(empty)} of {len(self.probabilities)} feature states have probability zero (state {state} is one): "
                 "their couplings are infinite. Use a soft channel, or `correlations` and `divergence`, which stay finite."
@@ -212,99 +160,3 @@ class SpinLaw:
         """``<y_j y_k>``, not connected, ``(n, n)`` with unit diagonal."""
         spins = spin_configurations(self.n_features).astype(float)
         return spins.T @ (self.probabilities[:, None] * spins)
-
-
-def pushforward(
-    system, kernel: Kernel, *, n_samples: int | None = None, key=None
-) -> SpinLaw | FieldLaw:
-    r"""The law of the features, :math:`q(y) = \sum_x P(y|x)\, p(x)`; for spin features the noise :math:`H(y|x)` too.
-
-    For spins exact by enumeration in bounded memory for at most 24 sites (28 on an accelerator): rows are streamed, sums
-    are float64 whatever ``jax_enable_x64`` says, and a network computes in the dtype of its parameters. Otherwise, and for
-    fields always, from samples.
-
-    Arguments:
-        system: a `rgkit.IsingChain` or `rgkit.ScalarChain`.
-        kernel: a `Kernel`: decimation, majority, block average, random map, network.
-        n_samples, key: number of samples and a typed JAX key; both or neither, for fields both.
-
-    Returns:
-        A `FieldLaw` where fields are decimated or averaged, or go through a Gaussian channel; its reference variance is
-        then P + sigma^2, else that of `FieldLaw`. Otherwise a `SpinLaw`.
-
-    Raises:
-        ValueError: where the kernel does not fit the system, the system is too large to enumerate, only one of
-            ``n_samples`` and ``key`` is given or none where they are needed, or a sampled law of spins has more than 10.
-        TypeError: for block averages of spins.
-    """
-    n, real = kernel.n_features(system.n_sites), _real_features(system, kernel)
-    if (n_samples is None) != (key is None):
-        raise ValueError(
-            "n_samples and key go together: pass both for a sampled law, neither for an exact one."
-        )
-    if n_samples is None:
-        if real or isinstance(system, ScalarChain):
-            raise ValueError(
-                "fields have no enumeration: pass n_samples and key, such as n_samples=10**5, key=jax.random.key(0)."
-            )
-        return _enumerate(system, kernel)
-    if real:
-        return _field_law(system, kernel, n_samples, key)
-    if n > MAX_COUPLED_FEATURES:
-        raise ValueError(
-            f"a sampled law has at most {MAX_COUPLED_FEATURES} features, this kernel has {n}: use fewer."
-        )
-    return _estimate(kernel, system.sample(key, n_samples), n)
-
-
-def _real_features(system, kernel) -> bool:
-    if isinstance(kernel, FCNetwork):
-        return isinstance(kernel.channel, GaussianChannel)
-    return isinstance(system, ScalarChain) and isinstance(kernel, Decimation | BlockAverage)
-
-
-def _field_law(system, kernel, n_samples, key) -> FieldLaw:
-    system_key, kernel_key = jax.random.split(_validation.key("key", key))
-    y = _draw_features(
-        kernel, system.sample(system_key, n_samples), jax.random.split(kernel_key, n_samples)
-    )
-    variance = (
-        kernel.channel.power + kernel.channel.noise if isinstance(kernel, FCNetwork) else None
-    )
-    return FieldLaw(np.asarray(y), variance)
-
-
-@eqx.filter_jit
-def _draw_features(kernel, x, keys):
-    return jax.lax.map(lambda row: kernel.sample(*row), (x, keys), batch_size=CHUNK_ROWS)
-
-
-def _enumerate(system, kernel) -> SpinLaw:
-    weights, rows = system.probabilities(), Enumeration(system.n_sites, CHUNK_ROWS)
-    with jax.enable_x64(True):
-        law, noise = _push(kernel, rows, weights)
-    return SpinLaw(np.array(law), float(noise))
-
-
-@eqx.filter_jit
-def _push(kernel, rows, weights):
-    return sum_over_rows(kernel.push, rows, weights)
-
-
-def _estimate(kernel, samples, n) -> SpinLaw:
-    with jax.enable_x64(True):
-        sums = [
-            _sum_rows(kernel, samples[i : i + CHUNK_ROWS])
-            for i in range(0, len(samples), CHUNK_ROWS)
-        ]
-    law, noise, second = (
-        sum(np.asarray(part) for part in parts) / len(samples) for parts in zip(*sums, strict=True)
-    )
-    return SpinLaw(law, float(noise), (second - np.outer(law, law)) / (len(samples) - 1))
-
-
-@eqx.filter_jit
-def _sum_rows(kernel, x):
-    conditional = jnp.exp(jax.vmap(kernel.log_probability)(x).astype(jnp.float64))
-    law, noise = kernel.push(x, jnp.ones(len(x), jnp.float64))
-    return law, noise, conditional.T @ conditional

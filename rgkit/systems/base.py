@@ -7,6 +7,11 @@ from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
+from rgkit.enumeration import Enumeration, spin_configurations
+
+CHECKED_SITES = 12
+UNNORMALISED = 1e-6
+
 
 class Values(enum.Enum):
     """What a site of a configuration, or a feature, can be."""
@@ -85,3 +90,41 @@ class Family(System, Protocol):
 def is_enumerable(system: System) -> TypeGuard[Enumerable]:
     """Whether a system lists its configurations: those of fields have none to list."""
     return system.values is Values.SPINS and isinstance(system, Enumerable)
+
+
+def listed(system: Enumerable) -> tuple[Enumeration | np.ndarray, Float[np.ndarray, " rows"]]:
+    """The configurations of a system and their probabilities, checked.
+
+    Returns:
+        An `Enumeration` where the system lists all ``2**N`` configurations, else its rows; and the
+        probability of each.
+
+    Raises:
+        ValueError: where the probabilities are none, the rows are not spins or not as many, or all
+            ``2**N`` of them are in another order than that of bits.
+    """
+    name, n_sites = type(system).__name__, system.n_sites
+    weights = np.asarray(system.probabilities(), float)
+    if weights.ndim != 1 or not weights.min() >= 0 or not abs(weights.sum() - 1) < UNNORMALISED:
+        raise ValueError(
+            f"{name}.probabilities() must be (rows,) numbers that are not negative and sum to 1, "
+            f"got shape {weights.shape}, least {weights.min():.3g}, sum {weights.sum():.9g}: divide "
+            "the weights by their sum."
+        )
+    if len(weights) == 2**n_sites and n_sites > CHECKED_SITES:
+        return Enumeration(n_sites), weights
+    rows = np.asarray(system.configurations())
+    if rows.shape != (len(weights), n_sites) or not np.all(np.abs(rows) == 1):
+        raise ValueError(
+            f"{name}.configurations() must be spins +1 or -1 of shape ({len(weights)}, {n_sites}), "
+            f"a row for each probability, got shape {rows.shape} and values from {rows.min()} to "
+            f"{rows.max()}: write 0 and 1 as 1 - 2*s."
+        )
+    if len(weights) != 2**n_sites:
+        return rows, weights
+    if not np.array_equal(rows, spin_configurations(n_sites)):
+        raise ValueError(
+            f"{name}.configurations() must list all 2**{n_sites} rows in the order of bits: pass "
+            "rgkit.enumeration.spin_configurations(n_sites), and probabilities in this order."
+        )
+    return Enumeration(n_sites), weights

@@ -12,10 +12,8 @@ from jax.scipy.special import entr
 from jaxtyping import Array, Float
 
 from rgkit import _validation
-from rgkit.enumeration import sum_over_rows
-from rgkit.kernels.base import outcome_spins
-from rgkit.kernels.network import GaussianChannel, SpinChannel
-from rgkit.laws.channel_information import batch_information
+from rgkit.enumeration import spins_of, sum_over_rows
+from rgkit.systems.base import Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Objective(abc.ABC):
     Gaussian channel it is one draw, made with the key. `channels` lists the channels that the loss is defined for.
     """
 
-    channels: ClassVar[tuple[type, ...]] = (SpinChannel,)
+    channels: ClassVar[tuple[Values, ...]] = (Values.SPINS,)
 
     def init(self, network, key):
         """The head's parameters at the start: a pytree of arrays, None if the objective has no head."""
@@ -48,7 +46,7 @@ class Infomax(Objective):
     With all configurations and their probabilities it is exact; on a minibatch it is the information within the batch.
 
     Through a Gaussian channel the features are shifted and scaled to mean zero and mean :math:`|f|^2 = nP` over the
-    rows, and draws of the noise estimate I (`rgkit.laws.channel_information.batch_information`): on M rows at most ``ln M``, and too
+    rows, and draws of the noise estimate I (`AbstractNoiseChannel.batch_information`): on M rows at most ``ln M``, and too
     little by a bias that features with short tails make smaller. A large batch with few draws keeps the bias small.
 
     Arguments:
@@ -59,18 +57,18 @@ class Infomax(Objective):
 
     draws: int | None = None
 
-    channels = (SpinChannel, GaussianChannel)
+    channels = (Values.SPINS, Values.REALS)
 
     def __post_init__(self):
         if self.draws is not None:
             _validation.positive_integer("draws", self.draws)
 
     def loss(self, network, head, x, weights, key=None):
-        if isinstance(network.channel, GaussianChannel):
+        if network.channel.values is Values.REALS:
             features = jax.vmap(network)(x)
             shift, scale = network.channel.normalization(features, weights)
-            return -batch_information(
-                scale * (features - shift[None]), weights, network.channel, key, self.draws
+            return -network.channel.batch_information(
+                scale * (features - shift[None]), weights, key, self.draws
             )
         law, noise = sum_over_rows(network.push, x, weights)
         return noise - jnp.sum(entr(jnp.maximum(law, jnp.finfo(law.dtype).tiny)))
@@ -84,7 +82,7 @@ def _conditional(network, x):
 def _outcomes(network):
     """The ``2**n`` feature states as spins, ``(2**n, n)``."""
     n = network.widths[-1]
-    return outcome_spins(jnp.arange(2**n), n).astype(network.dtype)
+    return spins_of(jnp.arange(2**n), n).astype(network.dtype)
 
 
 class Reconstruction(Objective):
