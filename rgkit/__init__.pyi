@@ -6,7 +6,7 @@ from .kernels.best_map import (
     greedy_map,
     water_filling_divergence,
 )
-from .kernels.blocks import block_average, decimation, majority
+from .kernels.blocks import FieldRule, block_average, decimation, majority
 from .kernels.channels import (
     AbstractNoiseChannel,
     AbstractSpinChannel,
@@ -39,6 +39,7 @@ from .training.objectives import Classification, Infomax, Objective, Reconstruct
 from .training.single import TrainingDiverged, TrainingResult, train
 
 __all__ = [
+    "FieldRule",
     "Law",
     "SpinKernel",
     "Channel",
