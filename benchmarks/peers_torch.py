@@ -27,7 +27,7 @@ def activations(parameters, x):
 
 
 def _outcomes(up):
-    """Probabilities of all outcomes of k independent features, ``(rows, k)`` to ``(rows, 2**k)``."""
+    """Probabilities of the outcomes of k independent features, ``(rows, k)`` to a table."""
     table = torch.ones_like(up[:, :1])
     for j in range(up.shape[1]):
         table = torch.cat([table * up[:, j : j + 1], table * (1 - up[:, j : j + 1])], dim=1)
@@ -55,7 +55,7 @@ def optimizer(parameters, steps):
 
 
 def train_eager(start, batches, weights, steps):
-    """One network by autograd, step by step, and its losses. ``batches(step)`` gives ``(rows, N)``."""
+    """One network by autograd, and its losses. ``batches(step)`` gives ``(rows, N)``."""
     start = [tensor.clone().requires_grad_() for tensor in start]
     adam, schedule = optimizer(start, steps)
     losses = []

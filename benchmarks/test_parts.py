@@ -1,4 +1,4 @@
-"""What binds: the matrix products and tangents of two kernels alone, in the shapes they have there."""
+"""What binds: the matrix products and tangents of two kernels, in the shapes they have there."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ def _array(letters, rows, sizes):
 
 
 def _repeated(function, first, *others):
-    """``function`` again and again in one program, each time on what depends on the result before."""
+    """``function`` again and again in one program, each time on what the last result changes."""
 
     def again(_, first):
         # the barrier keeps the compiler from working out one entry alone
