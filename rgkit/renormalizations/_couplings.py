@@ -76,7 +76,7 @@ def vector(names: Sequence[str], values: Any, argument: str = "values") -> Float
 
 
 def point(names: Sequence[str], values: Any, argument: str) -> dict[str, float]:
-    """Return couplings as floats that may be infinite (or not a number, which is fixed nowhere)."""
+    """Return couplings as floats that may be infinite."""
     complete = named(names, values, argument)
     return {name: _extended(f"coupling {name}", value) for name, value in complete.items()}
 
@@ -106,6 +106,8 @@ def evaluated(
 
 def _extended(name: str, value: Any) -> float:
     plain = value.item() if getattr(value, "shape", None) == () else value
-    if isinstance(plain, float) and not math.isfinite(plain):
+    if isinstance(plain, float) and math.isnan(plain):
+        raise ValueError(f"{name} is not a number: take it from `.fixed_points()`.")
+    if isinstance(plain, float) and math.isinf(plain):
         return plain
     return check.real(name, value)

@@ -101,6 +101,8 @@ class RGFlow(Renormalization):
         theta, end = self._start(start, "start"), check.real("log_scale", log_scale)
         times = np.linspace(0.0, end, check.positive_integer("n_points", n_points, minimum=2))
         bound = check.real("largest", largest)
+        if bound <= 0:
+            raise ValueError(f"largest must be above 0, got {bound}: pass a size of couplings.")
         if (np.abs(theta / self.unit) >= bound).any() or not end:
             reached, states, ended = times[:1], theta[None], not end
         else:
