@@ -1,16 +1,41 @@
-"""How the tests are shared among the workers of `make test`."""
+"""How the tests are shared among the workers of `make test`, and how much memory each took."""
+
+import resource
+import sys
 
 import pytest
+
+PEAKS = {}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Workers take whole files, whose tests share what they set up, but notebooks one by one and first: they take longest."""
+    """Workers take whole files, whose tests share what they set up, and at last single pages."""
     for item in items:
-        group = item.nodeid if _is_notebook(item) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_is_notebook, reverse=True)
+        item.add_marker(pytest.mark.xdist_group(f"{item.path} {_page(item)}"))
+    items.sort(key=lambda item: bool(_page(item)))
 
 
-def _is_notebook(item) -> bool:
-    return item.path.parent.name == "notebooks"
+def _page(item):
+    """Return the page that a test looks at with others, if it does."""
+    return item.callspec.params.get("shared", "") if hasattr(item, "callspec") else ""
+
+
+def pytest_sessionfinish(session):
+    """Tell the process that started this worker how much memory it took, in GB."""
+    if hasattr(session.config, "workeroutput"):
+        unit = 1e9 if sys.platform == "darwin" else 1e6
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        session.config.workeroutput["peak"] = used / unit
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    if hasattr(node, "workeroutput"):
+        PEAKS[node.gateway.id] = node.workeroutput["peak"]
+
+
+def pytest_terminal_summary(terminalreporter):
+    if PEAKS:
+        taken = ", ".join(f"{worker} {peak:.1f} GB" for worker, peak in sorted(PEAKS.items()))
+        terminalreporter.write_line(f"peak memory of the workers: {taken}")

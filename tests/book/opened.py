@@ -17,8 +17,9 @@ PAGES = [
     CONTENTS["root"],
     *(page["file"] for part in CONTENTS["parts"] for page in part["chapters"]),
 ]
+TEXTS = {page: (ROOT / f"{page}.md").read_text(encoding="utf8") for page in PAGES}
+CHAPTERS = [page for page, text in TEXTS.items() if "{code-cell}" in text]
 EXTRA = ["search", "genindex"]  # made by Sphinx
-SCHEMES = ("light", "dark")
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -98,14 +99,19 @@ class Visit:
     """A page as a reader has it open, with everything that went wrong on the way."""
 
     def __init__(self, browser, site, name, scheme, width=1280):
-        self.name, self.site, self.scheme = name, site, scheme
+        self.name, self.site = name, site
         self.outside, self.problems = [], []
-        self.context = browser.new_context(
-            color_scheme=scheme, viewport={"width": width, "height": 900}
-        )
+        self.context = browser.new_context(viewport={"width": width, "height": 900})
         self.page = self.context.new_page()
         self.listen()
-        self.page.goto(f"{site}/{name}.html", wait_until="load")
+        self.open(scheme)
+
+    def open(self, scheme):
+        """Load the page for a system that is light or dark, and forget what was wrong before."""
+        self.outside.clear()
+        self.problems.clear()
+        self.switch(scheme)
+        self.page.goto(f"{self.site}/{self.name}.html", wait_until="load")
         self.open_boxes()
         self.wait()
 
@@ -149,6 +155,15 @@ class Visit:
             self.page.evaluate("MathJax.startup.promise.then(() => null)")
         ready = "[...document.querySelectorAll('.vl-chart')].every(figure => figure.dataset.ready || !figure.clientWidth)"
         self.page.wait_for_function(ready)
+
+    def switch(self, scheme):
+        """Let the reader's system change between light and dark while the page is open."""
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.wait_for_timeout(50)
+
+    @property
+    def theme(self):
+        return self.page.get_attribute("html", "data-theme")
 
     def resize(self, width):
         self.page.set_viewport_size({"width": width, "height": 900})
