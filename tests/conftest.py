@@ -1,11 +1,26 @@
-"""How the tests are shared among the workers of `make test`, and how much memory each took."""
+"""How the tests are shared among the workers of `make test`, how much memory each took, and types.
+
+Every call into the package is checked against its annotations, by jaxtyping and beartype. A user
+has no such checker: what hands over bad input on purpose, to read the package's own sentence, is
+marked ``@pytest.mark.as_a_user``.
+"""
 
 import resource
 import sys
 
+import jaxtyping
 import pytest
 
 PEAKS = {}
+jaxtyping.install_import_hook("rgkit", "type_checker.checked")
+
+
+@pytest.fixture(autouse=True)
+def types(request):
+    """Switch the checker of types off where a test passes what is wrong."""
+    jaxtyping.config.update("jaxtyping_disable", "as_a_user" in request.keywords)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.hookimpl(tryfirst=True)
