@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Self
 
 import equinox as eqx
 import jax
@@ -145,7 +144,7 @@ class FCNetwork(ProductKernel):
         """The dtype of the parameters and of all the network computes."""
         return self.weights[0].dtype
 
-    def reinitialized(self, key: PRNGKeyArray) -> Self:
+    def reinitialized(self, key: PRNGKeyArray) -> "FCNetwork":
         """The same architecture with a fresh start."""
         weights, biases = self._start(self.widths, key, self.dtype)
         return eqx.tree_at(

@@ -1,6 +1,6 @@
 """What a law of features can be asked: its distance from another, as a number that knows its error."""
 
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 
 class Measurement(float):
@@ -15,7 +15,7 @@ class Measurement(float):
     standard_error: float
     method: str
 
-    def __new__(cls, value: float, standard_error: float = 0.0, method: str = "exact") -> Self:
+    def __new__(cls, value: float, standard_error: float = 0.0, method: str = "exact") -> "Measurement":
         measurement = super().__new__(cls, value)
         measurement.standard_error, measurement.method = float(standard_error), method
         return measurement

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -171,7 +171,7 @@ class EnumeratedFamily(EnumeratedSystem):
         """Covariance of the sufficient statistics, the Hessian of ln Z, as `parameters`."""
         return self._moments[1].copy()
 
-    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Self:
+    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> "EnumeratedFamily":
         """The member with these parameters, on as many sites unless told otherwise.
 
         Arguments:
