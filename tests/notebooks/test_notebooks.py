@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 FOUND = found()
 ERROR = new_output("error", ename="ValueError", evalue="", traceback=[])
 STDERR = new_output("stream", name="stderr", text="A warning.")
-SMALL = "renormalizing-the-chain"
+SMALL = "chain-of-spins"
 
 
 def test_there_are_notebooks():
