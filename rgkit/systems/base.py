@@ -94,7 +94,6 @@ def is_enumerable(system: System) -> TypeGuard[Enumerable]:
     return system.values is Values.SPINS and isinstance(system, Enumerable)
 
 
-<<<<<<< HEAD
 def listed(system: Enumerable) -> tuple[Enumeration | np.ndarray, Float[np.ndarray, " rows"]]:
     """The configurations of a system and their probabilities, checked.
 
@@ -131,7 +130,8 @@ def listed(system: Enumerable) -> tuple[Enumeration | np.ndarray, Float[np.ndarr
             "rgkit.enumeration.spin_configurations(n_sites), and probabilities in this order."
         )
     return Enumeration(n_sites), weights
-=======
+
+
 def checked_draw(key: Any, n_samples: Any, bytes_of_a_row: int) -> tuple[PRNGKeyArray, int]:
     """The key and the number of samples of a draw, if they are such and the draw fits in 8 GiB.
 
@@ -155,4 +155,3 @@ def checked_draw(key: Any, n_samples: Any, bytes_of_a_row: int) -> tuple[PRNGKey
             f"at least {parts} parts, each with its own key from jax.random.split(key, {parts})."
         )
     return key, n_samples
->>>>>>> systems

@@ -151,12 +151,3 @@ def whole(name: str, value: Any, minimum: int = 1) -> int:
     if isinstance(value, numbers.Real) and not isinstance(value, bool | numbers.Integral):
         value = int(value) if float(value).is_integer() else value
     return _validation.positive_integer(name, value, minimum)
-
-
-def truth(name: str, value: Any) -> bool:
-    """True or false, also 0 or 1; a text is neither."""
-    if isinstance(value, numbers.Integral) and value in (0, 1):
-        value = bool(value)
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, got {value!r}: pass one of these.")
-    return bool(value)

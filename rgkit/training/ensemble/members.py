@@ -3,15 +3,15 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from rgkit import _content
+from rgkit import _content, _validation
 from rgkit._content import Constant
 from rgkit.kernels.channels import GaussianChannel, SpinChannel
 from rgkit.kernels.network import FCNetwork
@@ -20,12 +20,11 @@ from rgkit.systems.ising import IsingChain
 from rgkit.systems.scalar import ScalarChain
 from rgkit.training.arguments import check_member, check_objective
 from rgkit.training.data import Pool, all_rows, lists_all, source_of
-from rgkit.training.ensemble.grids import Row, check_all_read, truth, whole
+from rgkit.training.ensemble.grids import Row, check_all_read, whole
 from rgkit.training.ensemble.layout import over_keys
 from rgkit.training.objectives import Objective
 
 POTENTIAL = ("r", "u", "w", "u8", "u10", "u12")
-LARGEST_SEED = 2**31 - 1
 
 
 def _entry(row: Row, name: str) -> Any:
@@ -43,7 +42,7 @@ def chain(row: Row) -> System:
     The potential of these is (r, u, w, ...).
     """
     n_sites = whole("n_sites", _entry(row, "n_sites"))
-    periodic = truth("periodic", row.get("periodic", True))
+    periodic = _validation.boolean("periodic", row.get("periodic", True))
     if "r" not in row:
         return _shared(
             IsingChain(_entry(row, "K"), row.get("h", 0.0), n_sites=n_sites, periodic=periodic)
@@ -181,12 +180,7 @@ class Makers:
         return everyone
 
     def _member(self, row: Row, key, restarts) -> Member:
-        seed = whole("seed", row["seed"], 0)
-        if seed > LARGEST_SEED:
-            raise ValueError(
-                f"seed must be at most 2**31 - 1, got {seed}: number the seeds from 0, or pass "
-                "another key."
-            )
+        seed = _validation.seed("seed", whole("seed", row["seed"], 0))
         network_key, *keys = member_keys(key, seed, restarts)
         start, system = self.network(row, network_key), self.system(row)
         objective = self.objective
