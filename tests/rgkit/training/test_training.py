@@ -8,7 +8,8 @@ import optax
 import pytest
 
 import rgkit as rg
-from rgkit.training import single as training
+from rgkit.training.data import REAL_EVALUATION_SAMPLES
+from rgkit.training.single import default_optimizer
 
 LN2 = np.log(2)
 RING = rg.IsingChain(1.0, n_sites=12)
@@ -311,8 +312,7 @@ def test_history_on_fields(on_fields):
         np.testing.assert_allclose(history.gap, np.log(51) - history.information)
         # the loss makes few draws of the noise
         spread = (
-            history.information_error
-            * (training.REAL_EVALUATION_SAMPLES / result.objective.draws) ** 0.5
+            history.information_error * (REAL_EVALUATION_SAMPLES / result.objective.draws) ** 0.5
         )
         assert (abs(history.loss + history.information) < 4 * spread).all() and (spread < 0.3).all()
         assert history.excess_kurtosis.iloc[-1] == pytest.approx(
