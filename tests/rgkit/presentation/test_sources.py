@@ -13,7 +13,7 @@ from rgkit.presentation.sources import PACKAGE, sources_of
 CHAPTERS = sorted((PACKAGE.parent / "book").rglob("*.md"))
 MADE_UP = {
     "__init__.py": "import lazy_loader\n__version__ = '1'\nCONSTANT = 3\n",
-    "__init__.pyi": "from .a.one import One\nfrom .b import shown\nfrom .c import deep as renamed\n",
+    "__init__.pyi": "from .a.one import One\nfrom .b import shown\nfrom .c import deep as new\n",
     "alone.py": "",
     "unused.py": "",
     "a/__init__.py": "",
@@ -61,7 +61,7 @@ def closure(made, code, suffix=".py"):
         ("import made as m\nm.shown.draw()\n", [*OF_B, "b/shown.py"]),
         ("import made as m\nm.b.shown\n", [*OF_B, "b/shown.py"]),
         ("import made as m\nm.b.lazy\n", OF_B),
-        ("import made as m\nm.renamed + m.CONSTANT\n", OF_C),
+        ("import made as m\nm.new + m.CONSTANT\n", OF_C),
         ("import made as m\nm.__version__\n", ["__init__.py"]),
         ("import made as m\ngetattr(m.c, 'deep')\n", OF_C),
         ("import made as m\nvars(m)\n", sorted(name for name in MADE_UP if name[-1] == "y")),
