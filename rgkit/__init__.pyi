@@ -30,6 +30,8 @@ from .renormalizations.hierarchical import hierarchical
 from .renormalizations.local_potential import lpa
 from .renormalizations.migdal_kadanoff import migdal_kadanoff
 from .renormalizations.momentum_shell import one_loop
+from .systems.base import Enumerable, Family, System, Values
+from .systems.enumerated import EnumeratedFamily, EnumeratedSystem
 from .systems.ising import IsingChain
 from .systems.recorded import EmpiricalSystem
 from .systems.scalar import ScalarChain
@@ -47,8 +49,12 @@ __all__ = [
     "Classification",
     "EmpiricalSystem",
     "EnsembleResult",
+    "Enumerable",
+    "EnumeratedFamily",
+    "EnumeratedSystem",
     "Estimate",
     "FCNetwork",
+    "Family",
     "FieldLaw",
     "FixedPoint",
     "GaussianChannel",
@@ -64,9 +70,11 @@ __all__ = [
     "ScalarChain",
     "SpinChannel",
     "SpinLaw",
+    "System",
     "TableMap",
     "TrainingDiverged",
     "TrainingResult",
+    "Values",
     "block_average",
     "characteristic_parameters",
     "charts",

@@ -64,7 +64,8 @@ class Renormalization(abc.ABC):
 
     def _vector(self, values) -> np.ndarray:
         complete = self._complete(values)
-        return np.array([check.real(f"coupling {name}", value) for name, value in complete.items()])
+        mend = "fixed points at infinity are in `.fixed_points()`"
+        return np.array([check.real(f"coupling {key}", v, mend) for key, v in complete.items()])
 
 
 class RGMap(Renormalization):

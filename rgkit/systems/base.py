@@ -7,10 +7,12 @@ from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
+from rgkit import _validation
 from rgkit.enumeration import Enumeration, spin_configurations
 
 CHECKED_SITES = 12
 UNNORMALISED = 1e-6
+LARGEST_DRAW = 2**33  # bytes
 
 
 class Values(enum.Enum):
@@ -128,3 +130,28 @@ def listed(system: Enumerable) -> tuple[Enumeration | np.ndarray, Float[np.ndarr
             "rgkit.enumeration.spin_configurations(n_sites), and probabilities in this order."
         )
     return Enumeration(n_sites), weights
+
+
+def checked_draw(key: Any, n_samples: Any, bytes_of_a_row: int) -> tuple[PRNGKeyArray, int]:
+    """The key and the number of samples of a draw, if they are such and the draw fits in 8 GiB.
+
+    Arguments:
+        key: a typed JAX key.
+        n_samples: how many configurations to draw.
+        bytes_of_a_row: what drawing one takes, with what is needed on the way.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+    key, n_samples = (
+        _validation.key("key", key),
+        _validation.positive_integer("n_samples", n_samples),
+    )
+    if n_samples * bytes_of_a_row > LARGEST_DRAW:
+        parts = -(-n_samples * bytes_of_a_row // LARGEST_DRAW)
+        raise ValueError(
+            f"n_samples = {n_samples} is too large for one draw, which would take "
+            f"{n_samples * bytes_of_a_row / 2**30:.3g} GiB (at most {LARGEST_DRAW // 2**30}): draw "
+            f"at least {parts} parts, each with its own key from jax.random.split(key, {parts})."
+        )
+    return key, n_samples

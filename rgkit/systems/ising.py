@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -9,18 +10,13 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rgkit import _validation
+from rgkit.enumeration import check_enumerable, spin_configurations
+from rgkit.systems.base import Values, checked_draw
 from rgkit.systems.chain_moments import moment_power, moment_product, weighted_moments
 from rgkit.systems.spin_samplers import AliasSampler, MarkovSampler
 
-ENUMERABLE_SITES, ENUMERABLE_ON_ACCELERATORS = 24, 28
 TABULATED_SITES = 12
 SPINS = np.array([1.0, -1.0])
-
-
-def spin_configurations(n_sites: int, rows: slice = slice(None)) -> np.ndarray:
-    """Spin configurations, ``(rows, n_sites)`` int8: row i, site j is +1 if bit j of i is 0, else -1."""
-    index = np.arange(*rows.indices(2**n_sites))
-    return np.stack([1 - 2 * (index >> j & 1).astype(np.int8) for j in range(n_sites)], axis=1)
 
 
 def _log_product(log_a, log_b):
@@ -63,9 +59,28 @@ class IsingChain:
         )
 
     @property
+    def values(self) -> Values:
+        """What a site can be: +1 or -1."""
+        return Values.SPINS
+
+    @property
     def parameters(self) -> dict[str, float]:
         """The characteristic (natural) parameters by name, ``{"K": ..., "h": ...}``."""
         return {"K": self.coupling, "h": self.field}
+
+    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> "IsingChain":
+        """The chain with these parameters, of as many sites unless told otherwise.
+
+        Arguments:
+            parameters: K and h by name; one that is not named is 0.
+            n_sites: the number of sites, by default as many as here.
+
+        Raises:
+            TypeError, ValueError: naming the argument; for other names.
+        """
+        values = _validation.named_reals("parameters", parameters, ("K", "h"))
+        n_sites = self.n_sites if n_sites is None else n_sites
+        return dataclasses.replace(self, coupling=values["K"], field=values["h"], n_sites=n_sites)
 
     @property
     def n_bonds(self) -> int:
@@ -264,24 +279,13 @@ class IsingChain:
         double = dataclasses.replace(self, coupling=2 * self.coupling, field=2 * self.field)
         return 2 * self.log_largest_eigenvalue() - double.log_largest_eigenvalue()
 
-    def _check_enumerable(self):
-        most = ENUMERABLE_SITES if jax.default_backend() == "cpu" else ENUMERABLE_ON_ACCELERATORS
-        if self.n_sites > most:
-            gibibytes = 2.0 ** (self.n_sites - 30) * (self.n_sites + 8)
-            raise ValueError(
-                f"n_sites = {self.n_sites} is too large to enumerate: its 2**{self.n_sites} configurations and "
-                f"probabilities take {gibibytes:.3g} GiB. Use at most {most} sites, or samples: `.sample`, "
-                "or n_samples and key in `pushforward`, or batch_size in `train`."
-            )
-
     def configurations(self) -> np.ndarray:
         """All configurations, ``(2**N, N)`` int8: row i, site j is +1 if bit j of i is 0, else -1."""
-        self._check_enumerable()
-        return spin_configurations(self.n_sites)
+        return spin_configurations(check_enumerable(self.n_sites))
 
     def probabilities(self) -> np.ndarray:
         """Exact probability of each row of `configurations`, ``(2**N,)`` float64."""
-        self._check_enumerable()
+        check_enumerable(self.n_sites)
         log_weight = np.zeros(2**self.n_sites)
         for site in range(
             self.n_sites
@@ -323,10 +327,8 @@ class IsingChain:
             key: a typed JAX key, ``jax.random.key(0)``.
             n_samples: how many configurations to draw.
         """
-        _validation.key("key", key)
-        return self._markov_sampler().sample(
-            key, _validation.positive_integer("n_samples", n_samples)
-        )
+        # a spin takes a word of four bytes and itself
+        return self._markov_sampler().sample(*checked_draw(key, n_samples, 5 * self.n_sites))
 
     def _markov_sampler(self) -> MarkovSampler:
         first, following = self._conditionals

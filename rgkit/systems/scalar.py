@@ -2,11 +2,15 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import ArrayLike, Float, Num
 
 from rgkit import _validation
+from rgkit.systems.base import Values, checked_draw
 from rgkit.systems.decimated import DecimatedChain, block_average_density
 from rgkit.systems.field_sampler import FieldSampler, field_sampler
 from rgkit.systems.transfer_operator import TransferOperator, potential, resolved, whole_line
@@ -79,11 +83,35 @@ class ScalarChain:
             )
 
     @property
+    def values(self) -> Values:
+        """What a site can be: any real number."""
+        return Values.REALS
+
+    @property
     def parameters(self) -> dict[str, float]:
         """The characteristic (natural) parameters by name, ``{"r": ..., "u": ..., "w": ..., "K": ...}``."""
         return dict(zip(_names(len(self.potential)), self.potential, strict=True)) | {
             "K": self.coupling
         }
+
+    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> "ScalarChain":
+        """The chain with these parameters, of as many sites unless told otherwise.
+
+        Arguments:
+            parameters: r, u, w, ... and K by name, up to the degree of this potential; those not
+                named are 0.
+            n_sites: the number of sites, by default as many as here.
+
+        Raises:
+            TypeError, ValueError: naming the argument; for other names; where the density cannot be
+                normalised.
+        """
+        values = _validation.named_reals("parameters", parameters, list(self.parameters))
+        *coefficients, coupling = values.values()
+        n_sites = self.n_sites if n_sites is None else n_sites
+        return dataclasses.replace(
+            self, potential=tuple(coefficients), coupling=coupling, n_sites=n_sites
+        )
 
     @property
     def n_bonds(self) -> int:
@@ -112,6 +140,47 @@ class ScalarChain:
     def energy(self, x):
         """Dimensionless energy H of fields ``x``, shape ``(..., N)`` to ``(...)``; float arithmetic of JAX."""
         return -self.statistics(x) @ jnp.array([*self.parameters.values()])
+
+    def statistics_derivatives(
+        self, x: Num[ArrayLike, "M N"]
+    ) -> tuple[Float[np.ndarray, "k M N"], Float[np.ndarray, "k M"]]:
+        r"""Gradients and Laplacians of the sufficient statistics, for score matching; float64.
+
+        Arguments:
+            x: configurations, ``(M, N)``.
+
+        Returns:
+            :math:`\partial T_k/\partial\phi_i`, ``(k, M, N)``, and
+            :math:`\sum_i \partial^2 T_k/\partial\phi_i^2`, ``(k, M)``, in the order of `parameters`.
+
+        Reference: A. Hyvarinen, J. Mach. Learn. Res. 6, 695 (2005).
+        """
+        x = self._fields(x)
+        orders = 2 * np.arange(1, len(self.potential) + 1)
+        factors = -np.array(_scales(len(self.potential))) * orders
+        powers = np.cumprod([np.ones_like(x)] + [x] * (orders[-1] - 1), axis=0)
+        neighbours = np.roll(x, 1, axis=1) + np.roll(x, -1, axis=1)
+        if not self.periodic:
+            neighbours[:, [0, -1]] -= x[:, [-1, 0]]
+        gradients = np.concatenate([factors[:, None, None] * powers[orders - 1], neighbours[None]])
+        laplacians = (factors * (orders - 1))[:, None] * powers[orders - 2].sum(-1)
+        return gradients, np.append(laplacians, np.zeros((1, len(x))), axis=0)
+
+    def log_density(self, x: Num[ArrayLike, "... N"]) -> Float[np.ndarray, "..."]:
+        """``ln p`` of fields ``x``, normalised, ``(..., N)`` to ``(...)`` float64."""
+        x = self._fields(x)
+        with jax.enable_x64(True):
+            statistics = np.asarray(self.statistics(x))
+        return statistics @ np.array([*self.parameters.values()]) - self.log_partition()
+
+    def _fields(self, x: Num[ArrayLike, "... N"]) -> Float[np.ndarray, "... N"]:
+        """Configurations in float64, if they have as many sites as this chain."""
+        fields = np.asarray(x, float)
+        if fields.shape[-1:] != (self.n_sites,):
+            raise ValueError(
+                f"x must have {self.n_sites} sites in its last axis, got shape {fields.shape}."
+            )
+        return fields
 
     @functools.cached_property
     def _resolved(self) -> tuple[TransferOperator, float]:
@@ -339,8 +408,8 @@ class ScalarChain:
             key: a typed JAX key, ``jax.random.key(0)``.
             n_samples: how many configurations to draw.
         """
-        _validation.key("key", key)
-        return self.sampler().sample(key, _validation.positive_integer("n_samples", n_samples))
+        # 8192 rows at a time, so that it is the answer that counts
+        return self.sampler().sample(*checked_draw(key, n_samples, 4 * self.n_sites))
 
     def sampler(self) -> FieldSampler:
         """The tables of `sample` as arrays: chains of one shape share its compiled programs."""

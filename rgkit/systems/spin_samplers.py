@@ -7,13 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rgkit.enumeration import spins_of
+
 WORD_BITS = 32
-
-
-def spins_of(index, n_sites: int):
-    """Configurations ``(rows, N)`` int8 of row numbers ``(rows,)``: site j is +1 if bit j is 0, else -1."""
-    bits = index[:, None] >> jnp.arange(n_sites, dtype=index.dtype)[None] & 1
-    return 1 - 2 * bits.astype(jnp.int8)
 
 
 class MarkovSampler(eqx.Module):
