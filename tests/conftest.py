@@ -14,3 +14,15 @@ def pytest_collection_modifyitems(items):
 
 def _is_notebook(item) -> bool:
     return item.path.parent.name == "notebooks"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how each stored sweep was held to the code: by its hash, or by rows run again."""
+    told = [
+        text
+        for report in terminalreporter.stats.get("passed", [])
+        for name, text in report.user_properties
+        if name == "stored sweep"
+    ]
+    for text in sorted(told):
+        terminalreporter.write_line(f"stored sweep {text}")
