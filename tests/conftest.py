@@ -51,6 +51,11 @@ def pytest_testnodedown(node):
 
 
 def pytest_terminal_summary(terminalreporter):
+    """Tell the workers' memory, and how each stored sweep was held to the code."""
     if PEAKS:
         taken = ", ".join(f"{worker} {peak:.1f} GB" for worker, peak in sorted(PEAKS.items()))
         terminalreporter.write_line(f"peak memory of the workers: {taken}")
+    passed = terminalreporter.stats.get("passed", [])
+    told = (pair for report in passed for pair in report.user_properties)
+    for text in sorted(text for name, text in told if name == "stored sweep"):
+        terminalreporter.write_line(f"stored sweep {text}")

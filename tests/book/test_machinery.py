@@ -87,7 +87,7 @@ def test_glued_numbers_are_formatted():
 
 
 @pytest.mark.parametrize(
-    "value, text", [(1.23e-7, "1.2 × 10⁻⁷"), (5e10, "5.0 × 10¹⁰"), (-2.0, "-2.0 × 10⁰")]
+    "value, text", [(1.23e-7, "1.2 × 10⁻⁷"), (5e10, "5.0 × 10¹⁰"), (-2.0, "−2.0 × 10⁰")]
 )
 def test_powers_of_ten(value, text):
     assert charts.power(value) == text
