@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -83,7 +83,7 @@ class TrainingDiverged(RuntimeError):
         )
         self.step, self.result = step, result
 
-    def __reduce__(self) -> tuple[type[Self], tuple[int, TrainingResult]]:
+    def __reduce__(self) -> tuple[type["TrainingDiverged"], tuple[int, TrainingResult]]:
         return type(self), (self.step, self.result)
 
 
