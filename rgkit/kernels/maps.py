@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, Float, Integer, Num, PRNGKeyArray
 
 from rgkit import _validation
 from rgkit.enumeration import rows_of, words_of
@@ -25,7 +25,7 @@ class SpinMap(SpinKernel):
     n: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def outcome(self, x: Num[Array, " N"]) -> Int[Array, ""]:
+    def outcome(self, x: Num[Array, " N"]) -> Integer[Array, ""]:
         """The number of the outcome of one configuration ``(N,)``."""
 
     def n_features(self, n_sites: int) -> int:
@@ -59,7 +59,7 @@ class RandomMap(SpinMap):
     n: int = eqx.field(static=True)
     key: PRNGKeyArray
 
-    def outcome(self, x: Num[Array, " N"]) -> Int[Array, ""]:
+    def outcome(self, x: Num[Array, " N"]) -> Integer[Array, ""]:
         """A hash of the configuration under the key."""
         # by words of bits, so that the map needs no table
         hashed = functools.reduce(jax.random.fold_in, words_of(x), self.key)
@@ -80,7 +80,7 @@ class TableMap(SpinMap):
     """
 
     n: int = eqx.field(static=True)
-    table: Int[Array, " rows"]
+    table: Integer[Array, " rows"]
 
     def __check_init__(self):
         _validation.positive_integer("n", self.n)
@@ -110,7 +110,7 @@ class TableMap(SpinMap):
             )
         return self.n
 
-    def outcome(self, x: Num[Array, " N"]) -> Int[Array, ""]:
+    def outcome(self, x: Num[Array, " N"]) -> Integer[Array, ""]:
         """The entry of the table in the row of the configuration."""
         return self.table[rows_of(x)]
 
