@@ -123,9 +123,10 @@ def test_what_holds_itself_has_a_content():
 
 
 def test_what_no_process_could_know_again_is_refused():
-    with pytest.raises(TypeError, match="cannot be known again in another process"), open(
-        __file__
-    ) as file:
+    with (
+        pytest.raises(TypeError, match="cannot be known again in another process"),
+        open(__file__) as file,
+    ):
         digest({"file": file})
 
 

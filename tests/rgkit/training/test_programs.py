@@ -34,9 +34,7 @@ def in_ensemble(grid=GRID, **options):
 def alone(steps=3, system=None, optimizer=None, objective=None, **start):
     network = rg.FCNetwork((4, 4, 2), rg.SpinChannel(), key=KEY, **start)
     system = system or rg.IsingChain(0.5, n_sites=4)
-    return traces(
-        rg.train, network, system, Counted(), steps=steps, optimizer=optimizer, key=KEY
-    )
+    return traces(rg.train, network, system, Counted(), steps=steps, optimizer=optimizer, key=KEY)
 
 
 def test_a_shape_has_two_programs_whatever_else_changes():
@@ -82,7 +80,9 @@ def test_an_objective_of_ones_own_is_trained_for_as_it_is(weight):
     scaled = rg.train(network, chain, Balanced(weight), **options).network
     for start, a, b in zip(*map(jax.tree.leaves, (network, plain, scaled)), strict=True):
         np.testing.assert_allclose(b - start, float(weight) * (a - start), atol=3e-7 * (1 + weight))
-    ensemble = rg.train_ensemble(GRID, Balanced(weight), steps=1, optimizer=optax.sgd(1e-3), key=KEY)
+    ensemble = rg.train_ensemble(
+        GRID, Balanced(weight), steps=1, optimizer=optax.sgd(1e-3), key=KEY
+    )
     assert (ensemble.table.loss == 0).all() == (weight == 0)
 
 
@@ -95,7 +95,5 @@ def test_the_start_of_a_trained_network_is_remembered():
     assert (trained.gain, trained.bias_std) == (0.5, 0.2)
     again = trained.reinitialized(jax.random.key(1))
     assert jax.tree.all(
-        jax.tree.map(
-            lambda a, b: (a == b).all(), again, network.reinitialized(jax.random.key(1))
-        )
+        jax.tree.map(lambda a, b: (a == b).all(), again, network.reinitialized(jax.random.key(1)))
     )
