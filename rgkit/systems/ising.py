@@ -7,12 +7,14 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from scipy.special import logsumexp
 
 from rgkit import _validation
 from rgkit.enumeration import check_enumerable, spin_configurations
 from rgkit.systems.base import Values, checked_draw
 from rgkit.systems.chain_moments import moment_power, moment_product, weighted_moments
+from rgkit.systems.levels import levels_without_field, open_levels, ring_levels
 from rgkit.systems.spin_samplers import AliasSampler, MarkovSampler
 
 TABULATED_SITES = 12
@@ -278,6 +280,24 @@ class IsingChain:
         r"""Renyi-2 entropy per site of the infinite chain, :math:`2\ln\lambda_+(K,h) - \ln\lambda_+(2K,2h)`, nats."""
         double = dataclasses.replace(self, coupling=2 * self.coupling, field=2 * self.field)
         return 2 * self.log_largest_eigenvalue() - double.log_largest_eigenvalue()
+
+    def energy_levels(
+        self,
+    ) -> tuple[Float[np.ndarray, " levels"], Float[np.ndarray, " levels"]]:
+        """Classes of equal weight: ``ln p`` of one configuration, and ln of their number.
+
+        Both are ``(levels,)``, heaviest first. They are counted by walls and spins down, without a
+        field by walls alone, so that chains of any length have them.
+        """
+        if self.field == 0:
+            walls, down, log_count = levels_without_field(self.n_bonds, self.periodic)
+        else:
+            counted = ring_levels if self.periodic else open_levels
+            walls, down, log_count = counted(self.n_sites)
+        log_weight = self.coupling * (self.n_bonds - 2 * walls)
+        log_weight = log_weight + self.field * (self.n_sites - 2 * down)
+        order = np.argsort(-log_weight, kind="stable")
+        return log_weight[order] - self.log_partition(), log_count[order]
 
     def configurations(self) -> np.ndarray:
         """All configurations, ``(2**N, N)`` int8: row i, site j is +1 if bit j of i is 0, else -1."""
