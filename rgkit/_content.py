@@ -15,6 +15,7 @@ import numpy as np
 _PLAIN = (str, bytes, bool, int, type(None), type, np.dtype)
 _LIBRARIES = ("equinox", "jax", "jaxlib", "numpy", "optax", "pandas", "rgkit", "scipy")
 _LONG = 64
+_EMPTY = types.CellType()
 
 
 def content(value: Any) -> Hashable:
@@ -125,9 +126,7 @@ class _Walk:
         return self.rest(self, value)
 
     def _array(self, value: Any) -> Hashable:
-        if isinstance(value, jax.Array) and jax.dtypes.issubdtype(
-            value.dtype, jax.dtypes.prng_key
-        ):
+        if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
             return str(jax.random.key_impl(value)), self._array(jax.random.key_data(value))
         host = np.asarray(value)
         if host.dtype.hasobject:
@@ -137,7 +136,7 @@ class _Walk:
 
     def enclosed(self, function: types.FunctionType) -> Hashable:
         """What a function holds besides its code: its defaults and its closure."""
-        cells = [cell.cell_contents for cell in function.__closure__ or () if not _empty(cell)]
+        cells = [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
         return self([function.__defaults__, function.__kwdefaults__, cells])
 
 
@@ -146,15 +145,6 @@ def attributes(value: Any) -> dict[str, Any]:
     kept = functools.cached_property
     own = vars(value).items()
     return {k: v for k, v in own if not isinstance(getattr(type(value), k, None), kept)}
-
-
-def _empty(cell: types.CellType) -> bool:
-    # as inspect.getclosurevars has it, there is no other way to ask
-    try:
-        cell.cell_contents
-    except ValueError:
-        return True
-    return False
 
 
 def _of_library(thing: Any) -> bool:

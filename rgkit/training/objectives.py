@@ -259,9 +259,10 @@ class Regression(Objective):
         """Raise where the target is no finite real number."""
         targets = _of_rows("target", self.target, x, "iubf", "one real number")
         if not np.isfinite(targets).all():
+            row = np.asarray(x)[np.flatnonzero(~np.isfinite(targets))[0]]
             raise ValueError(
-                "target must be finite, but is not for the configuration "
-                f"{np.asarray(x)[np.flatnonzero(~np.isfinite(targets))[0]].tolist()}: mend it there."
+                f"target must be finite, but is not for the configuration {row.tolist()}: mend it "
+                "there."
             )
 
     def loss(

@@ -173,9 +173,7 @@ class _Run:
         head_key, key = jax.random.split(key)
         model = without_start(network), self.objective.init(network, head_key)
         source, batch_size = self.data.source, self.data.batch_size
-        program = program_of(
-            self.objective, self.optimizer, self.steps, model, source, batch_size
-        )
+        program = program_of(self.objective, self.optimizer, self.steps, model, source, batch_size)
         arrays = eqx.filter(model, eqx.is_inexact_array)
         state = program.optimizer.transformation().init(arrays)
         rows = [(0, *record(self.objective, model, self.data))]

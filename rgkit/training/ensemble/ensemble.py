@@ -242,9 +242,7 @@ class _Part:
 def _finished(group: Group, blocks: list[Block]) -> _Part:
     whole: Block = jax.tree.map(lambda *leaves: np.concatenate(leaves), *blocks)
     n_runs, n_members = len(group.runs), len(group.members)
-    runs = jax.tree.map(
-        lambda leaf: leaf[:n_runs].reshape(n_members, -1, *leaf.shape[1:]), whole
-    )
+    runs = jax.tree.map(lambda leaf: leaf[:n_runs].reshape(n_members, -1, *leaf.shape[1:]), whole)
     # as in rgkit.train the smallest final loss is kept, here among the restarts that did not
     # diverge
     final = np.where(runs.diverged_at < 0, runs.records.loss[..., -1], np.inf)

@@ -96,7 +96,7 @@ def working_bytes(memory: int) -> int:
 
 
 def choose_layout(n_runs: int, n_devices: int, step: int, held: int, memory: int) -> Layout:
-    """A layout for runs that hold ``step`` bytes in a step and ``held`` bytes of data throughout."""
+    """A layout for runs that hold ``step`` bytes in a step and ``held`` bytes throughout."""
     share = -(-n_runs // n_devices)
     # equal parts, so that little is computed twice to fill the last
     parts = -(-share // max(1, working_bytes(memory) // step))

@@ -7,7 +7,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
