@@ -1,8 +1,8 @@
 """Stored sweeps: what made them is known, and what they say is what the code says today."""
 
 import json
-from pathlib import Path
 
+import jax
 import pandas as pd
 import pytest
 
@@ -139,3 +139,60 @@ def test_a_replay_of_other_rows_is_refused(store, old, new, sentence):
     written(store, SCRIPT.replace(old, new))
     with pytest.raises(ValueError, match=sentence):
         sweeps.replay(script)
+
+
+# Tolerances of rows that are run again, absolute, in the unit of the column. Networks compute in
+# float32, and sums run in another order where members are trained side by side. EXACT is rounding
+# of float32 and of the digits that are stored. Training amplifies it: on a ring without field the
+# gradient of the biases is zero, rounding leaves noise of it, and from noise, too, Adam takes steps
+# of its full length. TRAINED and MOVING are three times the most that eight networks differed by
+# whose first weights were moved by a unit in the last place: after 1000 steps, when training has
+# settled, and before.
+EXACT, TRAINED, MOVING, ANY = 2e-5, 5e-3, 5e-2, float("inf")
+TOLERANCES = {
+    "controls": dict.fromkeys(
+        ["loss", "information", "gap", "divergence", "unstable_distance", "pair_coupling", "field"],
+        TRAINED,
+    )
+    | {"readable": TRAINED},
+    "infomax_seeds": dict.fromkeys(["entropy", "divergence", "gap", "pair_coupling"], TRAINED)
+    | {"untrained": EXACT, "seconds": ANY},
+    # a row without a hidden layer
+    "infomax_variants": {"divergence": EXACT, "gap": EXACT},
+    "landing": {"gap": MOVING},
+    "phase_diagram": {"trained": MOVING, "untrained": EXACT, "random map": EXACT},
+    "training_curves": dict.fromkeys(map(str, range(20, 180, 20)), MOVING) | {"0": EXACT},
+    "untrained": dict.fromkeys(["lower", "median", "upper"], EXACT),
+}
+
+
+def over_tolerance(name, stored, anew):
+    """The largest difference in each column, over its tolerance; infinite where one is missing."""
+    assert set(stored.columns) == set(TOLERANCES[name])
+    apart = (stored - anew).abs().where(stored.notna() | anew.notna(), 0.0).fillna(float("inf"))
+    tolerances = apart.assign(**TOLERANCES[name])
+    if "step" in stored.index.names:
+        tolerances.loc[stored.index.get_level_values("step") == 0] = EXACT
+    return (apart / tolerances).max()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem.removeprefix("make_"))
+def test_a_stored_sweep_says_what_the_code_says(script, record_property):
+    name = script.stem.removeprefix("make_")
+    if sweeps.is_current(script):
+        record_property("stored sweep", f"{name}: made by the code as it is")
+        return
+    with jax.numpy_rank_promotion("allow"):
+        stored, anew = sweeps.replay(script)
+    over = over_tolerance(name, stored, anew)
+    wrong = list(over.index[over > 1])
+    assert not wrong, (
+        f"run `make sweeps`, or find out what changed: {name} was made by older code and differs "
+        f"in {wrong}:\n{stored[wrong].join(anew[wrong], rsuffix=' anew').to_string()}"
+    )
+    first = dict(zip(stored.index.names, stored.reset_index().iloc[0], strict=False))
+    record_property(
+        "stored sweep",
+        f"{name}: made by older code; of its rows {len(stored)} were run again, from {first} on, "
+        f"and are at most {over.max():.0%} of the tolerance apart",
+    )
