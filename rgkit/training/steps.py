@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from rgkit._content import Constant
 from rgkit.kernels.network import FCNetwork
@@ -146,7 +146,7 @@ def run_steps(
     state: Any,
     x: Any,
     weights: Float[Array, " rows"],
-    keys: PRNGKeyArray,
+    keys: Key[Array, "..."],
     length: Int[Array, ""],
 ) -> tuple[Any, Any, Int[Array, ""]]:
     """Up to `PIECE` optimiser steps, frozen at the last finite ones once a loss is not finite.
@@ -188,7 +188,7 @@ def _where(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def pieces(keys: PRNGKeyArray) -> Iterator[tuple[PRNGKeyArray, int]]:
+def pieces(keys: Key[Array, "..."]) -> Iterator[tuple[Key[Array, "..."], int]]:
     """Keys of steps, along the last axis, in pieces of `PIECE`: each filled up, with its length.
 
     So one program makes any number of steps.

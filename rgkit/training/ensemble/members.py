@@ -8,7 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import pandas as pd
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key, PRNGKeyArray
 
 from rgkit import _content, _validation
 from rgkit._content import Constant
@@ -114,8 +114,8 @@ class Member:
     objective: Objective
     train_key: PRNGKeyArray
     data_key: PRNGKeyArray
-    init_keys: PRNGKeyArray
-    run_keys: PRNGKeyArray
+    init_keys: Key[Array, "..."]
+    run_keys: Key[Array, "..."]
     batch_size: int | None
     pooled: bool
 
