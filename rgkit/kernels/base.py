@@ -109,7 +109,7 @@ class ProductKernel(SpinKernel):
         return product_law(means, weights), weights @ noise
 
 
-def binary_entropy(means: Float[Array, "n *rows"]) -> Float[Array, "*rows"]:
+def binary_entropy(means: Float[Array, "n ..."]) -> Float[Array, "..."]:
     """Entropy in nats of independent spins with these means, ``(n, ...)`` to ``(...)``."""
     return jnp.sum(entr((1 + means) / 2) + entr((1 - means) / 2), axis=0)
 
@@ -130,7 +130,7 @@ def product_law(
     return ((weights[None] * high) @ low.T).reshape(-1)
 
 
-def over_outcomes(combine, up: Float[Array, "n *rows"], down: Float[Array, "n *rows"]):
+def over_outcomes(combine, up: Float[Array, "n ..."], down: Float[Array, "n ..."]):
     """Combine ``up_j`` (where y_j = +1) or ``down_j`` over j: ``(n, ...)`` twice to ``(2**n, ...)``."""
     table = jnp.full((1, *up.shape[1:]), combine.identity, up.dtype)
     for j in range(len(up)):
