@@ -25,11 +25,14 @@ from .laws.walsh_hadamard import walsh_hadamard
 from .parameters.characteristic import Estimate, characteristic_parameters
 from .presentation import charts, sweeps
 from .renormalizations.base import FixedPoint, Renormalization
-from .renormalizations.decimation import ising_decimation, transfer_matrix_decimation
+from .renormalizations.decimation import ising_decimation
+from .renormalizations.flows import RGFlow
 from .renormalizations.hierarchical import hierarchical
 from .renormalizations.local_potential import lpa
+from .renormalizations.maps import RGMap
 from .renormalizations.migdal_kadanoff import migdal_kadanoff
 from .renormalizations.momentum_shell import one_loop
+from .renormalizations.transfer_matrices import transfer_matrix_decimation
 from .systems.base import Enumerable, Family, System, Values
 from .systems.enumerated import EnumeratedFamily, EnumeratedSystem
 from .systems.ising import IsingChain
@@ -65,6 +68,8 @@ __all__ = [
     "Kernel",
     "Measurement",
     "Objective",
+    "RGFlow",
+    "RGMap",
     "Reconstruction",
     "Regression",
     "Renormalization",

@@ -16,7 +16,7 @@ from rgkit.laws.fields import FieldLaw
 from rgkit.laws.pushforward import pushforward
 from rgkit.laws.spins import SpinLaw
 from rgkit.parameters.characteristic import characteristic_parameters
-from rgkit.renormalizations.base import RGMap
+from rgkit.renormalizations.maps import RGMap
 from rgkit.systems.base import Family, Values
 from rgkit.training.single import TrainingResult
 
