@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, Num, PRNGKeyArray
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from rgkit import _validation
 from rgkit.enumeration import rows_of, words_of
@@ -25,7 +26,7 @@ class SpinMap(SpinKernel):
     n: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def outcome(self, x: Num[Array, " N"]) -> Integer[Array, ""]:
+    def outcome(self, x: Num[Array, " N"]) -> Int[Array, ""]:
         """The number of the outcome of one configuration ``(N,)``."""
 
     def n_features(self, n_sites: int) -> int:
@@ -59,7 +60,7 @@ class RandomMap(SpinMap):
     n: int = eqx.field(static=True)
     key: PRNGKeyArray
 
-    def outcome(self, x: Num[Array, " N"]) -> Integer[Array, ""]:
+    def outcome(self, x: Num[Array, " N"]) -> Int[Array, ""]:
         """A hash of the configuration under the key."""
         # by words of bits, so that the map needs no table
         hashed = functools.reduce(jax.random.fold_in, words_of(x), self.key)
@@ -80,7 +81,7 @@ class TableMap(SpinMap):
     """
 
     n: int = eqx.field(static=True)
-    table: Integer[Array, " rows"]
+    table: Int[Array, " rows"]
 
     def __check_init__(self):
         _validation.positive_integer("n", self.n)
@@ -93,7 +94,7 @@ class TableMap(SpinMap):
             raise ValueError(
                 f"table must have 2**N rows, one for each configuration, got {len(self.table)}."
             )
-        if not isinstance(self.table, jax.core.Tracer):
+        if not isinstance(self.table, Tracer):
             outside = np.flatnonzero((self.table < 0) | (self.table >= 2**self.n))
             if len(outside):
                 raise ValueError(
@@ -110,7 +111,7 @@ class TableMap(SpinMap):
             )
         return self.n
 
-    def outcome(self, x: Num[Array, " N"]) -> Integer[Array, ""]:
+    def outcome(self, x: Num[Array, " N"]) -> Int[Array, ""]:
         """The entry of the table in the row of the configuration."""
         return self.table[rows_of(x)]
 

@@ -195,7 +195,7 @@ class FCNetwork(ProductKernel):
         return self.channel
 
     def noise_channel(self, what: str) -> AbstractNoiseChannel:
-        """The channel if it adds noise to real features, else a TypeError that says what needs it."""
+        """The channel if it adds noise to real features, else a TypeError saying what needs it."""
         if not isinstance(self.channel, AbstractNoiseChannel):
             raise TypeError(
                 f"{what} needs real features with noise, the network has {self.channel!r}: pass a "

@@ -99,7 +99,9 @@ def information_bounds(
             "samples, or the weights of the network."
         )
     with jax.enable_x64(True):
-        own, others = (np.asarray(rows) for rows in _log_densities(channel, f, z))
+        own, others = (
+            np.asarray(rows) for rows in _log_densities(channel, *map(jnp.asarray, (f, z)))
+        )
         rounding = _rounding(network, samples, f)
     (M, n), limit = f.shape, math.log(len(f))
     surprise = own + n * channel.noise_entropy()
@@ -134,8 +136,8 @@ def _flags(
         ),
         (
             rounding > ROUNDED,
-            f"{dtype} rounds the features by {rounding:.2g} of the noise: raise the noise, or build "
-            "the network with dtype='float64'",
+            f"{dtype} rounds the features by {rounding:.2g} of the noise: raise the noise, or "
+            "build the network with dtype='float64'",
         ),
     )
     return tuple(reason for holds, reason in reasons if holds)
