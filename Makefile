@@ -25,7 +25,7 @@ book: python ## set up, run every chapter and build the site in _build/html
 
 test: book ## set up and run every test, the site's in a real browser
 	@$(PYTHON) scripts/environment.py test
-	@$(VENV)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
+	@$(VENV)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope --no-loadscope-reorder
 
 lab: book ## open the chapters as notebooks in JupyterLab
 	@$(VENV)/python scripts/lab.py

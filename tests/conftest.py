@@ -10,7 +10,9 @@ import sys
 
 import jaxtyping
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+PAGES = "test_pages.py"
 PEAKS = {}
 jaxtyping.install_import_hook("rgkit", "type_checker.checked")
 
@@ -23,25 +25,32 @@ def types(request):
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.hookimpl(tryfirst=True)
+def unit(nodeid):
+    """Return what one worker takes at once: a file, whose tests share what they set up, or a page."""
+    path, _, name = nodeid.partition("::")
+    return f"{path} {name.partition('[')[2]}" if path.endswith(PAGES) else path
+
+
 def pytest_collection_modifyitems(items):
-    """Workers take whole files, whose tests share what they set up, and at last single pages."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(f"{item.path} {_page(item)}"))
-    items.sort(key=lambda item: bool(_page(item)))
+    """Put the pages last: they are short, so that no worker waits long for another."""
+    items.sort(key=lambda item: item.path.match(PAGES))
 
 
-def _page(item):
-    """Return the page that a test looks at with others, if it does."""
-    return item.callspec.params.get("shared", "") if hasattr(item, "callspec") else ""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Share the tests by units, known by their names alone."""
+    class Units(LoadScopeScheduling):
+        _split_scope = staticmethod(unit)
+
+    return Units(config, log)
 
 
 def pytest_sessionfinish(session):
     """Tell the process that started this worker how much memory it took, in GB."""
     if hasattr(session.config, "workeroutput"):
-        unit = 1e9 if sys.platform == "darwin" else 1e6
+        scale = 1e9 if sys.platform == "darwin" else 1e6
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        session.config.workeroutput["peak"] = used / unit
+        session.config.workeroutput["peak"] = used / scale
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,21 +21,21 @@ def site():
 
 
 @pytest.fixture(scope="session")
-def browser():
+def context():
     command = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=command, args=SWITCHES)
-        yield chromium
+        yield chromium.new_context()  # one for all pages, which then share what they have loaded
         chromium.close()
 
 
 @pytest.fixture
-def visit(browser, site):
+def visit(context, site):
     """Open pages in a test that needs its own: ``visit("book/index", "dark")``."""
     opened = []
 
     def open_page(name, scheme="light", width=1280):
-        opened.append(Visit(browser, site, name, scheme, width))
+        opened.append(Visit(context, site, name, scheme, width))
         return opened[-1]
 
     yield open_page
@@ -44,7 +44,7 @@ def visit(browser, site):
 
 
 @pytest.fixture(scope="module")
-def turn_to(browser, site):
+def turn_to(context, site):
     """Open pages for tests that set what they need: ``turn_to("book/index")`` keeps the page that is open."""
     opened = []
 
@@ -52,7 +52,7 @@ def turn_to(browser, site):
         if not opened or opened[-1].name != name:
             while opened:
                 opened.pop().close()
-            opened.append(Visit(browser, site, name, "light"))
+            opened.append(Visit(context, site, name, "light"))
         return opened[-1]
 
     yield open_page
@@ -61,9 +61,9 @@ def turn_to(browser, site):
 
 
 @pytest.fixture(scope="module", params=PAGES + EXTRA)
-def shared(browser, site, request):
+def shared(context, site, request):
     """A page opened once, in light, for all the tests of a module."""
-    page = Visit(browser, site, request.param, "light")
+    page = Visit(context, site, request.param, "light")
     yield page
     page.close()
 

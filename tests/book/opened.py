@@ -12,6 +12,7 @@ SWITCHES = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--no-first-run --disable-dev-shm-usage"
 ).split()
+SWITCHES.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")  # no way out, all the same
 CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [
     CONTENTS["root"],
@@ -98,11 +99,11 @@ class Chart:
 class Visit:
     """A page as a reader has it open, with everything that went wrong on the way."""
 
-    def __init__(self, browser, site, name, scheme, width=1280):
+    def __init__(self, context, site, name, scheme, width=1280):
         self.name, self.site = name, site
         self.outside, self.problems = [], []
-        self.context = browser.new_context(viewport={"width": width, "height": 900})
-        self.page = self.context.new_page()
+        self.page = context.new_page()
+        self.page.set_viewport_size({"width": width, "height": 900})
         self.listen()
         self.open(scheme)
 
@@ -110,13 +111,13 @@ class Visit:
         """Load the page for a system that is light or dark, and forget what was wrong before."""
         self.outside.clear()
         self.problems.clear()
-        self.switch(scheme)
+        self.page.emulate_media(color_scheme=scheme)
         self.page.goto(f"{self.site}/{self.name}.html", wait_until="load")
         self.open_boxes()
         self.wait()
 
     def listen(self):
-        self.context.route("**/*", self.route)
+        self.page.on("request", self.ask)
         self.page.on("console", self.note)
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on(
@@ -124,11 +125,9 @@ class Visit:
         )
         self.page.on("response", self.answer)
 
-    def route(self, route):
-        if route.request.url.startswith((self.site, "data:", "blob:")):
-            return route.continue_()
-        self.outside.append(route.request.url)
-        return route.abort()
+    def ask(self, request):
+        if not request.url.startswith((self.site, "data:", "blob:")):
+            self.outside.append(request.url)
 
     def note(self, message):
         if message.type in ("error", "warning"):
@@ -159,7 +158,7 @@ class Visit:
     def switch(self, scheme):
         """Let the reader's system change between light and dark while the page is open."""
         self.page.emulate_media(color_scheme=scheme)
-        self.page.wait_for_timeout(50)
+        self.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
 
     @property
     def theme(self):
@@ -178,4 +177,4 @@ class Visit:
         return Chart(self.page.query_selector(f"#{name} .vl-chart"))
 
     def close(self):
-        self.context.close()
+        self.page.close()

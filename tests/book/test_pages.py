@@ -24,6 +24,12 @@ def test_nothing_is_fetched_from_elsewhere(shared):
     assert shared.outside == []
 
 
+def test_what_a_page_fetches_from_elsewhere_is_seen(visit):
+    opened = visit("search")
+    opened.page.evaluate("fetch('https://example.org/').catch(() => null)")
+    assert opened.outside == ["https://example.org/"] and len(opened.problems) > 0
+
+
 def test_the_scheme_is_followed(shared):
     assert shared.theme == "light"
 
