@@ -1,7 +1,6 @@
 """The convex hull of the statistics of a family: its faces, and how far from each a point lies."""
 
 import dataclasses
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,7 +27,7 @@ class Hull:
     offsets: Float[np.ndarray, " f"]
 
     @classmethod
-    def of(cls, points: Float[np.ndarray, "u k"]) -> Self:
+    def of(cls, points: Float[np.ndarray, "u k"]) -> "Hull":
         """The hull of points of a unit cube that do not all lie in one plane."""
         if points.shape[1] == 1:
             return cls(np.array([[1.0], [-1.0]]), np.array([points.max(), -points.min()]))
