@@ -20,6 +20,11 @@ def recorded_rows(law_or_samples: Any, n_sites: int) -> Num[np.ndarray, "M n"]:
     # the columns of a table may have any name, `samples` too
     is_table = isinstance(law_or_samples, pd.DataFrame)
     data = law_or_samples if is_table else getattr(law_or_samples, "samples", law_or_samples)
+    if isinstance(data, list | tuple) and len({np.size(row) for row in data}) > 1:
+        raise ValueError(
+            f"samples must have shape (M, {n_sites}), and their rows differ in length: complete "
+            "them or leave them out."
+        )
     samples = np.asarray(data)
     if samples.dtype.kind not in "biuf":
         raise TypeError(
@@ -31,4 +36,4 @@ def recorded_rows(law_or_samples: Any, n_sites: int) -> Num[np.ndarray, "M n"]:
             f"samples must have shape (M, {n_sites}), one configuration in each row, got shape "
             f"{samples.shape}."
         )
-    return samples
+    return samples.astype(np.int8) if samples.dtype == bool else samples

@@ -312,6 +312,7 @@ def test_statistics_that_depend_on_one_another_are_refused_by_name():
         (np.eye(5) > 0, ValueError, r"with values 0, 1: pass 2 \* samples - 1"),
         (np.ones((1, 5)), ValueError, r"spins \+1 or -1 of shape \(M >= 2, 5\)"),
         (np.ones((9, 4)), ValueError, r"samples must have shape \(M, 5\)"),
+        ([[1] * 5, [1] * 4], ValueError, "their rows differ in length"),
         (np.full((9, 5), np.nan), ValueError, r"samples must be spins \+1 or -1"),
         (np.full((9, 5), "up"), TypeError, "samples must be real numbers"),
         (object(), TypeError, "samples must be real numbers, got object"),
