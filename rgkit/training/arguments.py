@@ -6,7 +6,7 @@ import numpy as np
 
 from rgkit import _validation
 from rgkit.kernels.channels import AbstractNoiseChannel, Channel
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.fully_connected import FCNetwork
 from rgkit.systems.base import System, Values
 from rgkit.training.objectives import Objective
 

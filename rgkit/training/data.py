@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from rgkit.enumeration import ROWS_AT_ONCE, Enumeration
 from rgkit.kernels.channels import Channel
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.fully_connected import FCNetwork
 from rgkit.systems.base import Enumerable, System, Values, is_enumerable, listed
 from rgkit.training.objectives import Objective
 

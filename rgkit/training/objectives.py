@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 from rgkit import _validation
 from rgkit._content import Contentful
 from rgkit.enumeration import Enumeration, spins_of, sum_over_rows
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.fully_connected import FCNetwork
 from rgkit.systems.base import Values
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from rgkit._content import Constant
 from rgkit.enumeration import sum_over_rows
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.fully_connected import FCNetwork
 from rgkit.laws.channel_information import information_bounds
 from rgkit.laws.fields import FieldLaw
 from rgkit.laws.spins import SpinLaw

@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 from tqdm import tqdm
 
 from rgkit import _validation
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.fully_connected import FCNetwork
 from rgkit.systems.base import System
 from rgkit.training.arguments import check_optimizer, check_sampling
 from rgkit.training.ensemble import members

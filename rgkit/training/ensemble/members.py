@@ -13,7 +13,7 @@ from jaxtyping import Array, Key, PRNGKeyArray
 from rgkit import _content, _validation
 from rgkit._content import Constant
 from rgkit.kernels.channels import GaussianChannel, SpinChannel
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.fully_connected import FCNetwork
 from rgkit.systems.base import System
 from rgkit.systems.ising import IsingChain
 from rgkit.systems.scalar import ScalarChain
