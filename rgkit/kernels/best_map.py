@@ -14,8 +14,12 @@ MAX_GREEDY_SITES = 20
 
 
 def critical_ratio(system: IsingChain) -> float:
-    r"""Threshold :math:`b_c = \ln 2 / s` of the ratio N/n, with s the entropy rate of the infinite chain."""
-    return float(np.log(2)) / system.entropy_rate()
+    r"""Threshold :math:`b_c = \ln 2 / s` of the ratio N/n, with s the entropy rate of the infinite chain.
+
+    Infinite where s is 0: a frozen chain.
+    """
+    rate = system.entropy_rate()
+    return float(np.log(2)) / rate if rate else float("inf")
 
 
 def energy_levels(system: IsingChain) -> tuple[np.ndarray, np.ndarray]:
