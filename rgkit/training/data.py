@@ -25,10 +25,10 @@ class Pool(eqx.Module):
     """Configurations drawn once, ``(rows, N)``, which batches are drawn from with replacement.
 
     Arguments:
-        rows: the configurations; None for a pool that is yet to be drawn.
+        rows: the configurations.
     """
 
-    rows: Num[Array, "rows N"] | None
+    rows: Num[Array, "rows N"]
 
     def sample(self, key: PRNGKeyArray, n_samples: int) -> Num[Array, "n_samples N"]:
         """Rows of the pool, drawn with replacement."""
@@ -88,10 +88,12 @@ def source_of(system: System) -> Any:
     return getattr(system, "sampler", lambda: system)()
 
 
-def lists_all(system: System, channel: Channel, batch_size: int | None) -> bool:
-    """Whether records, and without a batch size steps too, use all configurations."""
-    countable = channel.values is Values.SPINS and is_enumerable(system)
-    return countable and (batch_size is None or system.n_sites <= EXACTLY_RECORDED_SITES)
+def listing(system: System, channel: Channel, batch_size: int | None) -> Enumerable | None:
+    """The system if records, and without a batch size steps too, use all its configurations."""
+    if channel.values is not Values.SPINS or not is_enumerable(system):
+        return None
+    exact = batch_size is None or system.n_sites <= EXACTLY_RECORDED_SITES
+    return system if exact else None
 
 
 def all_rows(
@@ -108,8 +110,9 @@ def recorded_data(
     system: System, network: FCNetwork, batch_size: int | None, key: PRNGKeyArray
 ) -> TrainingData:
     """Data without a pool: all configurations where they are listed, else a held-out sample."""
-    if lists_all(system, network.channel, batch_size):
-        x, weights = all_rows(system)
+    lists = listing(system, network.channel, batch_size)
+    if lists is not None:
+        x, weights = all_rows(lists)
         return TrainingData(system, x, jnp.asarray(weights, network.dtype), batch_size, key)
     if batch_size is None:
         raise ValueError(

@@ -106,6 +106,11 @@ class Infomax(Objective):
         """:math:`-I(x;y)` in nats; spin features need no key."""
         if network.channel.values is Values.REALS:
             channel = network.noise_channel("infomax of real features")
+            if key is None or isinstance(x, Enumeration):
+                raise TypeError(
+                    "key must be a typed JAX key where features are real, for draws of their "
+                    "noise, and x their rows: pass jax.random.key(0) and (rows, N) configurations."
+                )
             features = jax.vmap(network)(x)
             shift, scale = channel.normalization(features, weights)
             return -channel.batch_information(

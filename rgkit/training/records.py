@@ -62,16 +62,20 @@ def batch_loss(objective: Objective, model: Model, x, weights, key) -> Float[Arr
     return objective.loss(network, head, x, weights, jax.random.fold_in(key, NOISE))
 
 
-def record(objective: Objective, model: Model, data: TrainingData) -> tuple[Row, Any]:
-    """A row of the history, and the law of the features."""
+def record(
+    objective: Objective, model: Model, data: TrainingData
+) -> tuple[SpinRow, SpinLaw | None] | tuple[RealRow, FieldLaw | None]:
+    """A row of the history, and the law of the features; no numbers and None without a loss."""
     if model[0].channel.values is Values.SPINS:
         laws = spin_laws(Constant(objective), model, data.x, data.weights, data.key)
         return spin_row(*laws)
     return _real_record(objective, model, data)
 
 
-def spin_row(loss, soft, hard) -> tuple[SpinRow, SpinLaw]:
+def spin_row(loss, soft, hard) -> tuple[SpinRow, SpinLaw | None]:
     """From the loss, the law and noise of the soft features, and the law of the hard ones."""
+    if not all(np.isfinite(part).all() for part in (loss, *soft, hard)):
+        return SpinRow(*np.full(len(SpinRow._fields), np.nan)), None
     soft, hard = _law(*soft), _law(hard)
     row = SpinRow(
         loss=float(loss),
@@ -97,7 +101,9 @@ def _law(probabilities, noise=0.0) -> SpinLaw:
     return SpinLaw(probabilities / probabilities.sum(), float(noise))
 
 
-def _real_record(objective, model, data) -> tuple[RealRow, FieldLaw]:
+def _real_record(objective, model, data) -> tuple[RealRow, FieldLaw | None]:
+    if not np.isfinite(np.sum(np.square(model[0].batch(data.x)))):
+        return RealRow(*np.full(len(RealRow._fields), np.nan)), None
     network, channel = model[0].normalized(data.x), model[0].noise_channel("training")
     bounds = information_bounds(network, data.x, jax.random.fold_in(data.key, NOISE))
     loss, y = _real_features(Constant(objective), model, network, data.x, data.weights, data.key)

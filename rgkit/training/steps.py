@@ -198,7 +198,7 @@ def pieces(keys: PRNGKeyArray) -> Iterator[tuple[PRNGKeyArray, int]]:
         piece = data[..., start : start + PIECE, :]
         length = piece.shape[-2]
         fill = [(0, 0)] * (data.ndim - 2) + [(0, PIECE - length), (0, 0)]
-        yield jax.random.wrap_key_data(np.pad(piece, fill), impl=impl), length
+        yield jax.random.wrap_key_data(jnp.asarray(np.pad(piece, fill)), impl=impl), length
 
 
 def sampler_arrays(source: Any, batch_size: int | None) -> Any:
