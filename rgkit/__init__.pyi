@@ -14,8 +14,8 @@ from .kernels.channels import (
     GaussianChannel,
     SpinChannel,
 )
-from .kernels.maps import TableMap, random_map
 from .kernels.fully_connected import FCNetwork
+from .kernels.maps import TableMap, random_map
 from .kernels.network import Network
 from .laws.base import Law, Measurement
 from .laws.channel_information import InformationBounds, information_bounds

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 _PLAIN = (str, bytes, bool, int, type(None), type, np.dtype)
@@ -126,7 +127,7 @@ class _Walk:
         return self.rest(self, value)
 
     def _array(self, value: Any) -> Hashable:
-        if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+        if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
             return str(jax.random.key_impl(value)), self._array(jax.random.key_data(value))
         host = np.asarray(value)
         if host.dtype.hasobject:

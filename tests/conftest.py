@@ -39,6 +39,7 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Share the tests by units, known by their names alone."""
+
     class Units(LoadScopeScheduling):
         _split_scope = staticmethod(unit)
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from rgkit.enumeration import spins_of
 from rgkit.systems.base import Values
+from rgkit.systems.spin_samplers import coin
 
 
 class Kernel(eqx.Module):
@@ -99,7 +100,7 @@ class ProductKernel(SpinKernel):
     def sample(self, x: Num[Array, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
         """One draw of the features, ``(n,)`` spins; right for rare spins too."""
         means = self.means(x)
-        return coins(key, (1 + means) / 2, (1 - means) / 2)
+        return jnp.where(coin(key, (1 + means) / 2, (1 - means) / 2), 1.0, -1.0)
 
     def push(
         self, x: Num[Array, "rows N"], weights: Float[Array, " rows"]
@@ -144,10 +145,3 @@ def over_outcomes(
     for j in range(len(up)):
         table = jnp.concatenate([combine(table, up[j : j + 1]), combine(table, down[j : j + 1])])
     return table
-
-
-def coins(
-    key: PRNGKeyArray, up: Float[Array, "..."], down: Float[Array, "..."]
-) -> Float[Array, "..."]:
-    """Spins +1 with probability ``up``."""
-    return jnp.where(jax.random.uniform(key, up.shape) < up, 1.0, -1.0)

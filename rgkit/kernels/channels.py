@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from rgkit import _validation
-from rgkit.kernels.base import coins
 from rgkit.kernels.mixtures import mean_log_gaussians, mean_log_mixture
 from rgkit.systems.base import Values
+from rgkit.systems.spin_samplers import coin
 
 LARGEST_ROUNDING = 0.01
 
@@ -93,7 +93,8 @@ class AbstractSpinChannel(Channel):
     ) -> Float[Array, " n *rows"]:
         """Spins +1 or -1; right for rare spins too."""
         up, down = self.log_probabilities(activations)
-        return coins(key, jnp.exp(up), jnp.exp(down)).astype(activations.dtype)
+        spins = jnp.where(coin(key, jnp.exp(up), jnp.exp(down)), 1.0, -1.0)
+        return spins.astype(activations.dtype)
 
     def capacity(self) -> float:
         """``ln 2``."""

@@ -15,7 +15,9 @@ class Measurement(float):
     standard_error: float
     method: str
 
-    def __new__(cls, value: float, standard_error: float = 0.0, method: str = "exact") -> "Measurement":
+    def __new__(
+        cls, value: float, standard_error: float = 0.0, method: str = "exact"
+    ) -> "Measurement":
         measurement = super().__new__(cls, value)
         measurement.standard_error, measurement.method = float(standard_error), method
         return measurement

@@ -173,7 +173,9 @@ class EnumeratedFamily(EnumeratedSystem):
         """Covariance of the sufficient statistics, the Hessian of ln Z, as `parameters`."""
         return self._moments[1].copy()
 
-    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> "EnumeratedFamily":
+    def at(
+        self, parameters: Mapping[str, float], *, n_sites: int | None = None
+    ) -> "EnumeratedFamily":
         """The member with these parameters, on as many sites unless told otherwise.
 
         Arguments:

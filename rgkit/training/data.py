@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from rgkit.enumeration import ROWS_AT_ONCE, Enumeration
 from rgkit.kernels.channels import Channel
-from rgkit.kernels.fully_connected import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.systems.base import Enumerable, System, Values, is_enumerable, listed
 from rgkit.training.objectives import Objective
 
@@ -25,10 +25,10 @@ class Pool(eqx.Module):
     """Configurations drawn once, ``(rows, N)``, which batches are drawn from with replacement.
 
     Arguments:
-        rows: the configurations; None for a pool that is yet to be drawn.
+        rows: the configurations.
     """
 
-    rows: Num[Array, "rows N"] | None
+    rows: Num[Array, "rows N"]
 
     def sample(self, key: PRNGKeyArray, n_samples: int) -> Num[Array, "n_samples N"]:
         """Rows of the pool, drawn with replacement."""
@@ -88,10 +88,12 @@ def source_of(system: System) -> Any:
     return getattr(system, "sampler", lambda: system)()
 
 
-def lists_all(system: System, channel: Channel, batch_size: int | None) -> bool:
-    """Whether records, and without a batch size steps too, use all configurations."""
-    countable = channel.values is Values.SPINS and is_enumerable(system)
-    return countable and (batch_size is None or system.n_sites <= EXACTLY_RECORDED_SITES)
+def listing(system: System, channel: Channel, batch_size: int | None) -> Enumerable | None:
+    """The system if records, and without a batch size steps too, use all its configurations."""
+    if channel.values is not Values.SPINS or not is_enumerable(system):
+        return None
+    exact = batch_size is None or system.n_sites <= EXACTLY_RECORDED_SITES
+    return system if exact else None
 
 
 def all_rows(
@@ -105,11 +107,12 @@ def all_rows(
 
 
 def recorded_data(
-    system: System, network: FCNetwork, batch_size: int | None, key: PRNGKeyArray
+    system: System, network: Network, batch_size: int | None, key: PRNGKeyArray
 ) -> TrainingData:
     """Data without a pool: all configurations where they are listed, else a held-out sample."""
-    if lists_all(system, network.channel, batch_size):
-        x, weights = all_rows(system)
+    lists = listing(system, network.channel, batch_size)
+    if lists is not None:
+        x, weights = all_rows(lists)
         return TrainingData(system, x, jnp.asarray(weights, network.dtype), batch_size, key)
     if batch_size is None:
         raise ValueError(
@@ -125,7 +128,7 @@ def recorded_data(
 
 def training_data(
     system: System,
-    network: FCNetwork,
+    network: Network,
     objective: Objective,
     batch_size: int | None,
     pool: int | None,
@@ -137,7 +140,7 @@ def training_data(
     return data.pooled(pool)
 
 
-def check_rows(objective: Objective, network: FCNetwork, data: TrainingData) -> None:
+def check_rows(objective: Objective, network: Network, data: TrainingData) -> None:
     """Raise where an objective cannot learn from these rows."""
     rows = data.batch_size or len(data.weights)
     if rows < objective.fewest_rows:

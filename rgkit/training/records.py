@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from rgkit._content import Constant
 from rgkit.enumeration import sum_over_rows
-from rgkit.kernels.fully_connected import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.laws.channel_information import information_bounds
 from rgkit.laws.fields import FieldLaw
 from rgkit.laws.spins import SpinLaw
@@ -48,7 +48,7 @@ class RealRow(NamedTuple):
 
 
 Row = SpinRow | RealRow
-Model = tuple[FCNetwork, Any]
+Model = tuple[Network, Any]
 
 
 def row_of(values: Values) -> type[SpinRow] | type[RealRow]:
@@ -62,16 +62,20 @@ def batch_loss(objective: Objective, model: Model, x, weights, key) -> Float[Arr
     return objective.loss(network, head, x, weights, jax.random.fold_in(key, NOISE))
 
 
-def record(objective: Objective, model: Model, data: TrainingData) -> tuple[Row, Any]:
-    """A row of the history, and the law of the features."""
+def record(
+    objective: Objective, model: Model, data: TrainingData
+) -> tuple[SpinRow, SpinLaw | None] | tuple[RealRow, FieldLaw | None]:
+    """A row of the history, and the law of the features; no numbers and None without a loss."""
     if model[0].channel.values is Values.SPINS:
         laws = spin_laws(Constant(objective), model, data.x, data.weights, data.key)
         return spin_row(*laws)
     return _real_record(objective, model, data)
 
 
-def spin_row(loss, soft, hard) -> tuple[SpinRow, SpinLaw]:
+def spin_row(loss, soft, hard) -> tuple[SpinRow, SpinLaw | None]:
     """From the loss, the law and noise of the soft features, and the law of the hard ones."""
+    if not all(np.isfinite(part).all() for part in (loss, *soft, hard)):
+        return SpinRow(*np.full(len(SpinRow._fields), np.nan)), None
     soft, hard = _law(*soft), _law(hard)
     row = SpinRow(
         loss=float(loss),
@@ -97,7 +101,9 @@ def _law(probabilities, noise=0.0) -> SpinLaw:
     return SpinLaw(probabilities / probabilities.sum(), float(noise))
 
 
-def _real_record(objective, model, data) -> tuple[RealRow, FieldLaw]:
+def _real_record(objective, model, data) -> tuple[RealRow, FieldLaw | None]:
+    if not np.isfinite(np.sum(np.square(model[0].batch(data.x)))):
+        return RealRow(*np.full(len(RealRow._fields), np.nan)), None
     network, channel = model[0].normalized(data.x), model[0].noise_channel("training")
     bounds = information_bounds(network, data.x, jax.random.fold_in(data.key, NOISE))
     loss, y = _real_features(Constant(objective), model, network, data.x, data.weights, data.key)
@@ -133,7 +139,7 @@ def frozen_power(model: Model, data: TrainingData) -> Model:
     return network.normalized(data.sample(POWER, POWER_SAMPLES)), head
 
 
-def power_residual(network: FCNetwork, data: TrainingData) -> dict[str, float]:
+def power_residual(network: Network, data: TrainingData) -> dict[str, float]:
     """How far a frozen power is from its limit on fresh samples; empty for spins."""
     if network.channel.values is Values.SPINS:
         return {}

@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 from tqdm import tqdm
 
 from rgkit import _validation
-from rgkit.kernels.fully_connected import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.laws.base import Law
 from rgkit.systems.base import System
 from rgkit.training.arguments import check_member, check_optimizer, check_sampling
@@ -58,7 +58,7 @@ class TrainingResult:
             error. Empty for spins.
     """
 
-    network: FCNetwork
+    network: Network
     system: System
     objective: Objective
     head: Any
@@ -88,7 +88,7 @@ class TrainingDiverged(RuntimeError):
 
 
 def train(
-    network: FCNetwork,
+    network: Network,
     system: System,
     objective: Objective,
     *,
@@ -146,14 +146,14 @@ def train(
     check_member(network, system, objective)
     data_key, runs_key = jax.random.split(key)
     data = training_data(system, network, objective, batch_size, pool, data_key)
-    start, best = time.perf_counter(), None
+    start = time.perf_counter()
     with tqdm(total=steps * restarts, disable=not progress, unit="step") as bar:
-        for restart, restart_key in enumerate(jax.random.split(runs_key, restarts)):
-            init_key, run_key = jax.random.split(restart_key)
-            run = _Run(objective, data, steps, chunk, optimizer, bar)
-            candidate = run(network if restart == 0 else network.reinitialized(init_key), run_key)
-            if best is None or candidate.history.loss.iloc[-1] < best.history.loss.iloc[-1]:
-                best = candidate
+        run = _Run(objective, data, steps, chunk, optimizer, bar)
+        runs = (
+            run.restart(network, restart, restart_key)
+            for restart, restart_key in enumerate(jax.random.split(runs_key, restarts))
+        )
+        best = min(runs, key=lambda result: result.history.loss.iloc[-1])
     cost = {"steps": steps * restarts, "seconds": time.perf_counter() - start, "restarts": restarts}
     return dataclasses.replace(best, cost=cost)
 
@@ -169,7 +169,12 @@ class _Run:
     optimizer: optax.GradientTransformation | None
     bar: tqdm
 
-    def __call__(self, network: FCNetwork, key: PRNGKeyArray) -> TrainingResult:
+    def restart(self, network: Network, number: int, key: PRNGKeyArray) -> TrainingResult:
+        """The given network trained, or from the second on a fresh start."""
+        init_key, run_key = jax.random.split(key)
+        return self._trained(network.reinitialized(init_key) if number else network, run_key)
+
+    def _trained(self, network: Network, key: PRNGKeyArray) -> TrainingResult:
         head_key, key = jax.random.split(key)
         model = without_start(network), self.objective.init(network, head_key)
         source, batch_size = self.data.source, self.data.batch_size
@@ -177,16 +182,20 @@ class _Run:
         arrays = eqx.filter(model, eqx.is_inexact_array)
         state = program.optimizer.transformation().init(arrays)
         rows = [(0, *record(self.objective, model, self.data))]
+        if rows[0][2] is None:
+            raise TrainingDiverged(0, self._result(network, model, rows))
         for done in range(0, self.steps, self.chunk):
             length = min(self.chunk, self.steps - done)
             key, chunk_key = jax.random.split(key)
-            arrays, state, survived = self._steps(
-                program, arrays, state, jax.random.split(chunk_key, length)
-            )
-            model = program.model(arrays)
+            keys = jax.random.split(chunk_key, length)
+            arrays, state, survived = self._steps(program, arrays, state, keys)
+            before, model = model, program.model(arrays)
             if survived < length:
                 raise TrainingDiverged(done + survived, self._result(network, model, rows))
-            rows.append((done + length, *record(self.objective, model, self.data)))
+            row, law = record(self.objective, model, self.data)
+            if law is None:
+                raise TrainingDiverged(done + length, self._result(network, before, rows))
+            rows.append((done + length, row, law))
         return self._result(network, model, rows)
 
     def _steps(self, program: Program, arrays, state, keys):
@@ -210,12 +219,13 @@ class _Run:
                 break
         return arrays, state, finite
 
-    def _result(self, network: FCNetwork, model: Model, rows: list[tuple[int, Row, Any]]):
+    def _result(self, network: Network, model: Model, rows: list[tuple[int, Row, Any]]):
         steps, records, laws = zip(*rows, strict=True)
-        trained, head = frozen_power(model, self.data)
+        finite = laws[-1] is not None
+        trained, head = frozen_power(model, self.data) if finite else model
         history = pd.DataFrame([row._asdict() for row in records])
         history.insert(0, "step", steps)
-        power = power_residual(trained, self.data)
+        power = power_residual(trained, self.data) if finite else {}
         trained = with_start(trained, network)
         return TrainingResult(
             trained, self.data.system, self.objective, head, history, laws, {}, power

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from rgkit._content import Constant
 from rgkit.kernels.fully_connected import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.training.objectives import Objective
 from rgkit.training.records import Model, batch_loss
 
@@ -29,13 +30,13 @@ class _Start:
 _START = _Start()
 
 
-def without_start(network: FCNetwork) -> FCNetwork:
+def without_start(network: Network) -> Network:
     """The network as it enters a compiled program: those of other `gain` or `bias_std` share it."""
     # a network of the user's own may use them
     return _with_start(network, _START, _START) if type(network) is FCNetwork else network
 
 
-def with_start(network: FCNetwork, start: FCNetwork) -> FCNetwork:
+def with_start(network: Network, start: Network) -> Network:
     """A trained network with the `gain` and `bias_std` of the one it started from."""
     return _with_start(network, start.gain, start.bias_std)
 
@@ -198,7 +199,7 @@ def pieces(keys: Key[Array, "..."]) -> Iterator[tuple[Key[Array, "..."], int]]:
         piece = data[..., start : start + PIECE, :]
         length = piece.shape[-2]
         fill = [(0, 0)] * (data.ndim - 2) + [(0, PIECE - length), (0, 0)]
-        yield jax.random.wrap_key_data(np.pad(piece, fill), impl=impl), length
+        yield jax.random.wrap_key_data(jnp.asarray(np.pad(piece, fill)), impl=impl), length
 
 
 def sampler_arrays(source: Any, batch_size: int | None) -> Any:

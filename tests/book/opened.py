@@ -12,7 +12,9 @@ SWITCHES = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--no-first-run --disable-dev-shm-usage"
 ).split()
-SWITCHES.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")  # no way out, all the same
+SWITCHES.append(
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+)  # no way out, all the same
 CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [
     CONTENTS["root"],
@@ -158,7 +160,9 @@ class Visit:
     def switch(self, scheme):
         """Let the reader's system change between light and dark while the page is open."""
         self.page.emulate_media(color_scheme=scheme)
-        self.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+        self.page.wait_for_function(
+            "scheme => document.documentElement.dataset.theme === scheme", arg=scheme
+        )
 
     @property
     def theme(self):

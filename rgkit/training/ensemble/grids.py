@@ -1,7 +1,6 @@
 """The grid of an ensemble: a table with a row for each member, whose columns must all be read."""
 
 import itertools
-import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -88,7 +87,7 @@ def table_of_members(grid: Any) -> pd.DataFrame:
     if not table.columns.is_unique:
         twice = sorted({str(name) for name in table.columns[table.columns.duplicated()]})
         raise ValueError(f"grid must name each column once, {twice} come twice: drop one of them.")
-    missing = [name for name in table.columns if table[name].isna().any()]
+    missing = [name for name in table.columns if np.any(table[name].isna())]
     if missing:
         raise ValueError(
             f"grid must have a value for every member in every column, {missing} have gaps: fill "
@@ -148,6 +147,6 @@ def check_all_read(rows: list[Row], known: Iterable[str] | None) -> None:
 def whole(name: str, value: Any, minimum: int = 1) -> int:
     """A whole number, also one that a table keeps as a float; nothing is rounded."""
     value = _scalar(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool | numbers.Integral):
-        value = int(value) if float(value).is_integer() else value
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
     return _validation.positive_integer(name, value, minimum)

@@ -78,26 +78,27 @@ class Group:
         """Of the data that each run has for itself; restarts of a member repeat them."""
         network, data = self.model[0], self._recorded(self.members[0])
         pool = (self.recipe.pool or 0) * network.widths[0] * network.dtype.itemsize
-        return pool + sum(leaf.nbytes for leaf in (data.weights, data.x) if leaf is not self.x)
+        rows = 0 if self.x is not None else data.some_rows().nbytes
+        return pool + rows + data.weights.nbytes
 
     def _shared_rows(self):
         """Rows that all members share, or None where each has its own; bytes of a gradient.
 
         These are all configurations, streamed where there are many.
         """
-        member = self.members[0]
-        if not member.lists_all:
+        system = self.members[0].listing
+        if system is None:
             return None, self._bytes(REAL_EVALUATION_SAMPLES)
-        x, weights = all_rows(member.system)
+        x, weights = all_rows(system)
         rows = len(weights)
         needed = self._bytes(rows)
-        if rows != 2**member.system.n_sites:
+        if rows != 2**system.n_sites:
             return None, needed
         at_once = min(rows, max(1, self.recipe.memory * rows // needed))
         if at_once == rows and not isinstance(x, Enumeration):
             return x, needed
         at_once = 2 ** (min(at_once, ROWS_AT_ONCE).bit_length() - 1)
-        return Enumeration(member.system.n_sites, at_once), self._bytes(at_once)
+        return Enumeration(system.n_sites, at_once), self._bytes(at_once)
 
     def fingerprint(self) -> str:
         """SHA-256 of the programs of one run: of its start, its steps and its optimiser.
@@ -114,12 +115,12 @@ class Group:
         constant = spread, self.program, given, self.x, piece, zero, zero
         network = steps.without_start(member.network)
         start = member.init_keys[restart], member.run_keys[restart], True
-        lowered = [
-            programs.start_of.lower(self.program.objective, network, *start),
-            programs.begin.lower(self.program, carry[0]),
-            programs.advance.lower(constant, carry),
+        texts = [
+            programs.text(programs.start_of, self.program.objective, network, *start),
+            programs.text(programs.begin, self.program, carry[0]),
+            programs.text(programs.advance, constant, carry),
         ]
-        return _content.digest([program.as_text() for program in lowered])
+        return _content.digest(texts)
 
     def runs_of(self, layout: Layout, block: int) -> list[Run]:
         """The runs of a block; fewer in the last."""
@@ -154,7 +155,7 @@ class Group:
         return programs.advance((spread, self.program, given, self.x, placed, *numbers), carry)
 
     def _spread(self, n_devices: int, layout: Layout) -> programs.Spread:
-        mesh = Mesh(np.array(jax.local_devices()[:n_devices]), programs.ROWS)
+        mesh = Mesh(np.array(jax.local_devices()[:n_devices]), (programs.AXIS,))
         if not draw_alike(self.members[0].data_key):
             return programs.Spread(0, 0, mesh)
         recorded = min(layout.together, working_bytes(self.recipe.memory) // self.record_bytes)
@@ -188,10 +189,11 @@ class Group:
 
     def _recorded(self, member: Member) -> TrainingData:
         batch_size, network = self.recipe.batch_size, member.network
-        if self.x is None:
+        lists = member.listing
+        if self.x is None or lists is None:
             data = recorded_data(member.system, network, batch_size, member.data_key)
         else:
-            weights = jnp.asarray(member.system.probabilities(), network.dtype)
+            weights = jnp.asarray(lists.probabilities(), network.dtype)
             data = TrainingData(member.system, self.x, weights, batch_size, member.data_key)
         check_rows(self.objective, network, data)
         return data
@@ -220,7 +222,10 @@ class Group:
         kept = programs.stacked([eqx.filter(model, eqx.is_inexact_array) for model in finished])
         columns = jax.tree.map(lambda *values: np.array(values), *map(_columns, rows))
         along_runs = jax.tree.map(np.transpose, columns)
-        return Block(kept, along_runs, np.asarray(diverged_at), seconds)
+        # the loss of the last network is known by its record alone
+        lost = ~np.isfinite(along_runs.loss[:, -1]) & (np.asarray(diverged_at) < 0)
+        diverged_at = np.where(lost, self.recipe.steps, np.asarray(diverged_at))
+        return Block(kept, along_runs, diverged_at, seconds)
 
     def like_block(self) -> Block:
         """A block's structure, with leaves of no meaning."""

@@ -38,10 +38,11 @@ def devices() -> pd.DataFrame:
     table = grouped.agg(
         count=("process", "size"), processes=("process", "nunique"), memory=("memory", "min")
     ).reset_index()
-    return table.assign(matmul_precision=jax.config.jax_default_matmul_precision or "default")
+    settings: Any = jax.config
+    return table.assign(matmul_precision=settings.jax_default_matmul_precision or "default")
 
 
-def _memory(device: jax.Device) -> float:
+def _memory(device: Any) -> float:
     # another process's device cannot be asked
     statistics = device.memory_stats() if device.process_index == jax.process_index() else None
     return float((statistics or {}).get("bytes_limit", "nan"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import pandas as pd
 from jaxtyping import Array, Key, PRNGKeyArray
 
@@ -14,11 +15,12 @@ from rgkit import _content, _validation
 from rgkit._content import Constant
 from rgkit.kernels.channels import GaussianChannel, SpinChannel
 from rgkit.kernels.fully_connected import FCNetwork
-from rgkit.systems.base import System
+from rgkit.kernels.network import Network
+from rgkit.systems.base import Enumerable, System
 from rgkit.systems.ising import IsingChain
 from rgkit.systems.scalar import ScalarChain
 from rgkit.training.arguments import check_member, check_objective
-from rgkit.training.data import Pool, all_rows, lists_all, source_of
+from rgkit.training.data import Pool, all_rows, listing, source_of
 from rgkit.training.ensemble.grids import Row, check_all_read, whole
 from rgkit.training.ensemble.layout import over_keys
 from rgkit.training.objectives import Objective
@@ -57,7 +59,7 @@ def _shared(chain):
     return chain
 
 
-def network(row: Row, key: PRNGKeyArray) -> FCNetwork:
+def network(row: Row, key: PRNGKeyArray) -> Network:
     """The network of a row, with ``depth`` (1) hidden layers of ``width`` (64) units.
 
     It goes from ``n_sites`` to ``n_features``.
@@ -80,7 +82,7 @@ def network(row: Row, key: PRNGKeyArray) -> FCNetwork:
 
 
 @functools.cache
-def _initializer(widths, channel, options) -> Callable[[PRNGKeyArray], FCNetwork]:
+def _initializer(widths, channel, options) -> Callable[[PRNGKeyArray], Network]:
     """A compiled start for one architecture: a thousand in eager mode would take too long."""
     return eqx.filter_jit(lambda key: FCNetwork(widths, channel, key=key, **dict(options)))
 
@@ -109,7 +111,7 @@ class Member:
         pooled: whether it has a pool.
     """
 
-    network: FCNetwork
+    network: Network
     system: System
     objective: Objective
     train_key: PRNGKeyArray
@@ -121,13 +123,13 @@ class Member:
 
     @functools.cached_property
     def source(self) -> Any:
-        """What draws its batches; a pool without its rows, which are drawn when its turn comes."""
-        return Pool(None) if self.pooled else source_of(self.system)
+        """What draws its batches; a pool is empty until the member's turn comes."""
+        return Pool(jnp.zeros((0, 0))) if self.pooled else source_of(self.system)
 
     @property
-    def lists_all(self) -> bool:
-        """Whether it is recorded on all configurations of its system."""
-        return lists_all(self.system, self.network.channel, self.batch_size)
+    def listing(self) -> Enumerable | None:
+        """Its system where it is recorded on all configurations, else None."""
+        return listing(self.system, self.network.channel, self.batch_size)
 
     def shape(self, rows: tuple[int, ...] | None) -> tuple:
         """What members that share compiled programs agree in, with the shape of their rows."""
@@ -152,7 +154,7 @@ class Makers:
 
     objective: Objective | Callable[[Any], Objective]
     system: Callable[[Any], System]
-    network: Callable[[Any, PRNGKeyArray], FCNetwork]
+    network: Callable[[Any, PRNGKeyArray], Network]
     batch_size: int | None
     pooled: bool
 
@@ -181,11 +183,22 @@ class Makers:
     def _member(self, row: Row, key, restarts) -> Member:
         seed = _validation.seed("seed", whole("seed", row["seed"], 0))
         network_key, *keys = member_keys(key, seed, restarts)
+        train_key, data_key, init_keys, run_keys = keys
         start, system = self.network(row, network_key), self.system(row)
         objective = self.objective
         objective = objective if isinstance(objective, Objective) else objective(row)
         check_member(start, system, objective)
-        return Member(start, system, objective, *keys, self.batch_size, self.pooled)
+        return Member(
+            network=start,
+            system=system,
+            objective=objective,
+            train_key=train_key,
+            data_key=data_key,
+            init_keys=init_keys,
+            run_keys=run_keys,
+            batch_size=self.batch_size,
+            pooled=self.pooled,
+        )
 
 
 KNOWN = (
@@ -207,10 +220,10 @@ def _shapes_of_rows(members: list[Member]) -> list[tuple[int, ...] | None]:
     """The shape of all rows of each member's system; None where these are not listed."""
     known: dict[int, tuple[int, ...]] = {}
     for member in members:
-        if member.lists_all and id(member.system) not in known:
-            x, _ = all_rows(member.system)
-            known[id(member.system)] = x.shape
-    return [known[id(member.system)] if member.lists_all else None for member in members]
+        system = member.listing
+        if system is not None and id(system) not in known:
+            known[id(system)] = all_rows(system)[0].shape
+    return [known.get(id(member.listing)) for member in members]
 
 
 def digest(members: list[Member]) -> str:

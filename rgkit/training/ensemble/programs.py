@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -15,7 +16,8 @@ from rgkit._content import Constant
 from rgkit.training import records, steps
 from rgkit.training.ensemble.layout import over_keys, step_bytes
 
-ROWS = PartitionSpec("members")
+AXIS = "members"
+ROWS = PartitionSpec(AXIS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +113,7 @@ def step_keys(keys: Key[Array, "..."], length: int) -> tuple[Key[Array, "..."], 
     return over_keys(split, keys)
 
 
-def stacked(trees: list[Any]):
+def stacked(trees: Sequence[Any]) -> Any:
     """Trees of equal structure as one, along a new first axis.
 
     It goes through the host, so that there is no program to compile.
@@ -120,10 +122,15 @@ def stacked(trees: list[Any]):
 
 
 def _stacked_leaves(leaves):
-    if not jax.dtypes.issubdtype(leaves[0].dtype, jax.dtypes.prng_key):
+    if not jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key):
         return np.stack(leaves)
     data = np.stack([jax.random.key_data(leaf) for leaf in leaves])
-    return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaves[0]))
+    return jax.random.wrap_key_data(jnp.asarray(data), impl=jax.random.key_impl(leaves[0]))
+
+
+def text(program: Any, *arguments: Any) -> str:
+    """A compiled program's text, constants included."""
+    return program.lower(*arguments).as_text()
 
 
 @functools.lru_cache(maxsize=256)
