@@ -14,8 +14,9 @@ from .kernels.channels import (
     GaussianChannel,
     SpinChannel,
 )
+from .kernels.fully_connected import FCNetwork
 from .kernels.maps import TableMap, random_map
-from .kernels.network import FCNetwork
+from .kernels.network import Network
 from .laws.base import Law, Measurement
 from .laws.channel_information import InformationBounds, information_bounds
 from .laws.fields import FieldLaw
@@ -44,6 +45,7 @@ from .training.objectives import Classification, Infomax, Objective, Reconstruct
 from .training.single import TrainingDiverged, TrainingResult, train
 
 __all__ = [
+    "Network",
     "FieldRule",
     "Law",
     "SpinKernel",

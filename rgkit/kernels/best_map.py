@@ -1,114 +1,142 @@
-"""How near the best of all deterministic maps can come to the uniform law: a partition problem, with a certificate."""
+"""How near the best of all deterministic maps comes to the uniform law: a partition problem."""
 
 import heapq
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import gammaln
+from jaxtyping import Float
 
 from rgkit import _validation
-from rgkit.kernels.base import TableMap
-from rgkit.systems.ising import IsingChain
+from rgkit.kernels.maps import TableMap
+from rgkit.systems.base import Enumerable, System, Values, full_law, is_enumerable
 
-MAX_GREEDY_SITES = 20
-
-
-def critical_ratio(system: IsingChain) -> float:
-    r"""Threshold :math:`b_c = \ln 2 / s` of the ratio N/n, with s the entropy rate of the infinite chain."""
-    return float(np.log(2)) / system.entropy_rate()
+MAX_GREEDY_SITES = MAX_GREEDY_FEATURES = 20
 
 
-def energy_levels(system: IsingChain) -> tuple[np.ndarray, np.ndarray]:
-    """Classes of equal weight: ``ln p`` of one configuration, and ln of their number, ``(levels,)`` each, heaviest first.
+def critical_ratio(system: System) -> float:
+    r"""Threshold :math:`b_c = \ln 2 / s` of the ratio N/n, with s the entropy rate.
 
-    A ring with 2k walls and j spins down has ``(N/k) C(j-1, k-1) C(N-j-1, k-1)`` configurations; without a field
-    the levels are those of the walls alone. Raises ValueError for an open chain in a field, which is not counted here.
-    """
-    n = system.n_sites
-    if system.field and not system.periodic:
-        raise ValueError("field must be 0 for an open chain here: use periodic=True, or field=0.")
-    if system.field:
-        log_weight, log_count = _ring_levels_in_field(system)
-    else:
-        walls = np.arange(0, n + 1, 2) if system.periodic else np.arange(n)
-        log_weight = system.coupling * (system.n_bonds - 2 * walls)
-        log_count = np.log(2) + _log_binomial(system.n_bonds, walls)
-    order = np.argsort(-log_weight, kind="stable")
-    return log_weight[order] - system.log_partition(), log_count[order]
-
-
-def _log_binomial(n, k):
-    return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
-
-
-def _ring_levels_in_field(system):
-    n = system.n_sites
-    down, blocks = np.meshgrid(np.arange(1, n), np.arange(1, n // 2 + 1))
-    fits = (blocks <= down) & (blocks <= n - down)
-    down, blocks = down[fits], blocks[fits]
-    log_count = (
-        np.log(n / blocks)
-        + _log_binomial(down - 1, blocks - 1)
-        + _log_binomial(n - down - 1, blocks - 1)
-    )
-    log_weight = system.coupling * (n - 4 * blocks) + system.field * (n - 2 * down)
-    aligned = system.coupling * n + system.field * n * np.array([1, -1])
-    return np.append(aligned, log_weight), np.append([0.0, 0.0], log_count)
-
-
-def water_filling_divergence(system: IsingChain, n: int) -> float:
-    r"""Lower bound, in nats, on :math:`D(q\|u_n)` over all deterministic maps (equally on the gap of any kernel).
-
-    Configurations heavier than the level are left alone in a bin; all other mass is spread evenly over the
-    remaining bins, as if it could be divided at will. Computed by classes of equal weight, so N = 10**4 is cheap.
+    Infinite for a frozen chain, whose entropy rate is 0.
 
     Arguments:
-        system: a chain of any length (an open one without field).
+        system: spins with an ``entropy_rate()``, the entropy per site of the infinite chain in
+            nats, such as an `IsingChain`.
+
+    Raises:
+        TypeError: for another system.
+    """
+    rate = getattr(system, "entropy_rate", None)
+    if not isinstance(system, System) or system.values is not Values.SPINS or rate is None:
+        raise TypeError(
+            "system must be spins with a method entropy_rate(), the entropy per site of the "
+            f"infinite chain, got {type(system).__name__}: pass a rgkit.IsingChain, or write it."
+        )
+    entropy_rate = float(rate())
+    return float(np.log(2)) / entropy_rate if entropy_rate > 0 else np.inf
+
+
+def energy_levels(
+    system: System,
+) -> tuple[Float[np.ndarray, " levels"], Float[np.ndarray, " levels"]]:
+    """Classes of equal weight: ``ln p`` of one configuration, and ln of their number.
+
+    Both are ``(levels,)``, heaviest first. A system that counts its classes itself has a method
+    ``energy_levels()``, such as an `IsingChain` of any length; of another all configurations are
+    listed, and those of probability zero left out.
+
+    Raises:
+        TypeError: for a system that does neither.
+        ValueError: for one that is too large to be listed.
+    """
+    counted = getattr(system, "energy_levels", None)
+    if counted is not None:
+        return counted()
+    probabilities = full_law(_listing(system, "energy_levels"))
+    values, counts = np.unique(probabilities[probabilities > 0], return_counts=True)
+    return np.log(values[::-1]), np.log(counts[::-1])
+
+
+def water_filling_divergence(system: System, n: int) -> float:
+    r"""Lower bound, in nats, on :math:`D(q\|u_n)` over all deterministic maps.
+
+    It is equally one on the gap of any kernel. Configurations heavier than the level are left alone
+    in a bin; all other mass is spread evenly over the remaining bins, as if it could be divided at
+    will. Computed by classes of equal weight, so N = 10**4 is cheap.
+
+    Arguments:
+        system: a chain of any length, or any other system that lists its configurations.
         n: number of feature spins.
+
+    Raises:
+        TypeError, ValueError: naming the argument; for a system without classes to count (see
+            `energy_levels`).
     """
     log_bins = _validation.positive_integer("n", n) * np.log(2)
     log_weight, log_count = energy_levels(system)
     log_mass = log_weight + log_count
     rest = np.append(np.logaddexp.accumulate(log_mass[::-1])[::-1], -np.inf)
     used = np.append(-np.inf, np.logaddexp.accumulate(log_count))
-    heavy = 0
-    while heavy < len(log_weight) and log_weight[heavy] > rest[heavy] - _log_difference(
-        log_bins, used[heavy]
-    ):
-        heavy += 1
+    free = _log_difference(log_bins, used)
+    # the first class that is not above the level shares its bins; with none left that is infinite
+    heavy = int(np.argmax(np.append(log_weight <= rest[:-1] - free[:-1], True)))
     alone = np.sum(np.exp(log_mass[:heavy]) * (log_weight[:heavy] + log_bins))
     if heavy == len(log_weight):
-        return float(alone)
-    log_rest, log_free = rest[heavy], _log_difference(log_bins, used[heavy])
-    spread = np.exp(log_rest) * (log_rest + log_bins - log_free)
+        return max(float(alone), 0.0)
+    spread = np.exp(rest[heavy]) * (rest[heavy] + log_bins - free[heavy])
     return max(float(alone + spread), 0.0)
 
 
-def _log_difference(log_a, log_b):
+def _log_difference(log_a: float, log_b: np.ndarray) -> np.ndarray:
     """``ln(a - b)``, -inf where b >= a."""
-    return log_a + np.log1p(-np.exp(log_b - log_a)) if log_b < log_a else -np.inf
+    below = log_b < log_a
+    difference = log_a + np.log1p(-np.exp(np.where(below, log_b - log_a, -np.inf)))
+    return np.where(below, difference, -np.inf)
 
 
-def greedy_map(system: IsingChain, n: int) -> TableMap:
-    """A deterministic map built by longest-processing-time greedy: heaviest configuration first, into the lightest bin.
+def greedy_map(system: System, n: int) -> TableMap:
+    """A deterministic map built by greedy: heaviest configuration first, into the lightest bin.
 
-    Its divergence bounds the best map's from above. Raises ValueError above 20 sites, where the table would not fit.
+    This is "longest processing time" scheduling. The map's divergence bounds the best map's from
+    above.
+
+    Arguments:
+        system: any system that lists its configurations, of at most 20 sites.
+        n: number of feature spins, at most 20.
+
+    Raises:
+        TypeError: for a system that does not list its configurations.
+        ValueError: above 20 sites, where the table would not fit, or 20 features.
 
     Reference: R. L. Graham, SIAM J. Appl. Math. 17, 416 (1969), doi:10.1137/0117039.
     """
-    if system.n_sites > MAX_GREEDY_SITES:
+    listing = _listing(system, "the greedy map")
+    if listing.n_sites > MAX_GREEDY_SITES:
         raise ValueError(
-            f"n_sites = {system.n_sites} is too large for the greedy map, whose table has 2**n_sites rows: use at most "
-            f"{MAX_GREEDY_SITES} sites, or water_filling_divergence, which works by classes."
+            f"n_sites = {listing.n_sites} is too large for the greedy map, whose table has "
+            f"2**n_sites rows: use at most {MAX_GREEDY_SITES} sites, or water_filling_divergence, "
+            "which works by classes."
         )
-    n = _validation.positive_integer("n", n)
-    probabilities = system.probabilities()
-    bins, table = (
-        [(0.0, outcome) for outcome in range(2**n)],
-        np.empty(len(probabilities), np.int32),
-    )
+    if _validation.positive_integer("n", n) > MAX_GREEDY_FEATURES:
+        raise ValueError(
+            f"n = {n} is too large for the greedy map, which keeps 2**n bins: use at most "
+            f"{MAX_GREEDY_FEATURES} features."
+        )
+    probabilities = full_law(listing)
+    bins = [(0.0, outcome) for outcome in range(2**n)]
+    table = np.empty(len(probabilities), np.int32)
     for row in np.argsort(-probabilities, kind="stable"):
         mass, outcome = bins[0]
         table[row] = outcome
-        heapq.heapreplace(bins, (mass + probabilities[row], outcome))
+        heapq.heapreplace(bins, (mass + float(probabilities[row]), outcome))
     return TableMap(n, jnp.asarray(table))
+
+
+def _listing(system: System, what: str) -> Enumerable:
+    """The system if it lists its configurations, else a TypeError that says what needs it."""
+    if not isinstance(system, System) or not is_enumerable(system):
+        raise TypeError(
+            f"{what} needs a system of spins with configurations() and probabilities(), got "
+            f"{type(system).__name__}: pass a rgkit.IsingChain, recorded spins, or a "
+            "rgkit.EnumeratedSystem of your own."
+        )
+    return system

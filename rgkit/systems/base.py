@@ -2,13 +2,13 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from rgkit import _validation
-from rgkit.enumeration import Enumeration, spin_configurations
+from rgkit.enumeration import Enumeration, check_enumerable, rows_of, spin_configurations
 
 CHECKED_SITES = 12
 UNNORMALISED = 1e-6
@@ -84,7 +84,7 @@ class Family(System, Protocol):
         """Covariance of the sufficient statistics, in the order of `parameters`."""
         ...
 
-    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Self:
+    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> "Family":
         """The member with these parameters (those not named are 0), on as many sites unless told otherwise."""
         ...
 
@@ -130,6 +130,19 @@ def listed(system: Enumerable) -> tuple[Enumeration | np.ndarray, Float[np.ndarr
             "rgkit.enumeration.spin_configurations(n_sites), and probabilities in this order."
         )
     return Enumeration(n_sites), weights
+
+
+def full_law(system: Enumerable) -> Float[np.ndarray, " outcomes"]:
+    """The probabilities of all ``2**N`` configurations, in the order of bits, ``(2**N,)``.
+
+    Raises:
+        ValueError: for a system too large to enumerate; as `listed`.
+    """
+    size = 2 ** check_enumerable(system.n_sites)
+    rows, weights = listed(system)
+    if isinstance(rows, Enumeration):
+        return weights
+    return np.bincount(rows_of(rows), weights, minlength=size)
 
 
 def checked_draw(key: Any, n_samples: Any, bytes_of_a_row: int) -> tuple[PRNGKeyArray, int]:

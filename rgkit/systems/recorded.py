@@ -104,8 +104,9 @@ class EmpiricalSystem(eqx.Module):
                 "recorded real numbers have no configurations to list: use `.sample`, or record "
                 "spins (every sample +1 or -1, width 0)."
             )
-        rows, counts = np.unique(np.asarray(self.samples), axis=0, return_counts=True)
-        return rows, counts / counts.sum()
+        # the last site first and +1 before -1, which is the order of bits
+        rows, counts = np.unique(-np.asarray(self.samples)[:, ::-1], axis=0, return_counts=True)
+        return -rows[:, ::-1], counts / counts.sum()
 
 
 def _recorded(samples: Any) -> np.ndarray:

@@ -52,7 +52,9 @@ def asked_by_name(source):
     tree = ast.parse(source)
     defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    checks = [call for call in calls if getattr(call.func, "id", "") in ("isinstance", "issubclass")]
+    checks = [
+        call for call in calls if getattr(call.func, "id", "") in ("isinstance", "issubclass")
+    ]
     names = {leaf.id for call in checks for leaf in ast.walk(call) if isinstance(leaf, ast.Name)}
     return (names & CONCRETE) - defined
 

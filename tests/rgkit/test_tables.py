@@ -126,7 +126,9 @@ def expected(system, kernel, sampled):
         return TypeError, "maps configurations of spins"
     if not sampled and (reals or kernel in NOISY):
         return ValueError, "no enumeration"
-    return "real" if kernel in NOISY or (reals and kernel in (*FIELD_RULES, "decimation")) else "spin"
+    return (
+        "real" if kernel in NOISY or (reals and kernel in (*FIELD_RULES, "decimation")) else "spin"
+    )
 
 
 def laws(system):

@@ -1,4 +1,4 @@
-"""Renormalizations of one's own: decimation written by hand as a map, and a flow of one coupling."""
+"""Renormalizations of one's own: a map, decimation of the Ising chain by hand; and a flow."""
 
 import numpy as np
 
@@ -6,8 +6,6 @@ import rgkit as rg
 
 
 class DecimationByThree(rg.RGMap):
-    """Keep every third spin of an Ising chain without field."""
-
     names = ("K",)
     scale_factor = 3
 
@@ -16,8 +14,6 @@ class DecimationByThree(rg.RGMap):
 
 
 class Relaxation(rg.RGFlow):
-    """A coupling that shrinks as lengths grow."""
-
     names = ("x",)
 
     def derive(self):

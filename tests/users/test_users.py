@@ -112,7 +112,9 @@ def test_a_map_and_a_flow_of_ones_own():
     assert Relaxation().scaling_dimensions({"x": 0.0}) == pytest.approx([-1.0])
 
 
-@pytest.mark.parametrize("channel", [WarmSpins(2.0), LaplaceChannel(1.0, 0.1)], ids=["warm", "Laplace"])
+@pytest.mark.parametrize(
+    "channel", [WarmSpins(2.0), LaplaceChannel(1.0, 0.1)], ids=["warm", "Laplace"]
+)
 def test_a_channel_is_trained(channel):
     ring = rg.IsingChain(0.8, n_sites=8)
     options = {"steps": 100, "batch_size": 256, "records": 1, "key": KEY}

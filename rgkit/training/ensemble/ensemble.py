@@ -1,6 +1,8 @@
-"""Training an ensemble: every member of a grid in one call, members of equal shape in one compiled program."""
+"""Training an ensemble: every member of a grid in one call, equal shapes in one program."""
 
 import dataclasses
+import os
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -8,15 +10,21 @@ import jax
 import numpy as np
 import optax
 import pandas as pd
+from jaxtyping import PRNGKeyArray
 from tqdm import tqdm
 
 from rgkit import _validation
-from rgkit.training import single as training
+from rgkit.kernels.network import Network
+from rgkit.systems.base import System
+from rgkit.training.arguments import check_optimizer, check_sampling
 from rgkit.training.ensemble import members
 from rgkit.training.ensemble.checkpoints import Checkpoint
-from rgkit.training.ensemble.groups import Group, Recipe
+from rgkit.training.ensemble.grids import table_of_members
+from rgkit.training.ensemble.groups import Group
 from rgkit.training.ensemble.layout import Layout, choose_layout, default_memory
-from rgkit.training.ensemble.processes import gather, share
+from rgkit.training.ensemble.processes import BlockId, gather, share
+from rgkit.training.ensemble.recipes import Block, Recipe
+from rgkit.training.objectives import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +32,15 @@ class EnsembleResult:
     """What training an ensemble leaves behind; members keep the order of the grid.
 
     Attributes:
-        table: a row for each member: the columns of the grid, those of the last row of a `TrainingResult.history`,
-            ``steps`` (of all restarts) and ``diverged_at`` (the step whose loss was not finite, missing where none was;
-            such a member stays at its last finite network).
-        history: the columns of the grid and of a `TrainingResult.history`, with ``member``, a row for each record.
+        table: a row for each member: the columns of the grid, those of the last row of a
+            `TrainingResult.history`, ``steps`` (of all restarts) and ``diverged_at`` (the step
+            whose loss was not finite, missing where none was; such a member stays at its last
+            finite network).
+        history: the columns of the grid and of a `TrainingResult.history`, with ``member``, a row
+            for each record.
         networks: the trained networks, stacked along a leading axis, for each shape.
-        cost: steps (of all members and restarts) and seconds (of all devices together, compilation included).
+        cost: steps (of all members and restarts) and seconds (of all devices together, compilation
+            included).
     """
 
     table: pd.DataFrame
@@ -40,96 +51,122 @@ class EnsembleResult:
     _places: tuple[tuple[int, int], ...]
     _arguments: tuple[dict, ...]
 
-    def network(self, member: int):
+    def network(self, member: int) -> Network:
         """The trained network of one member."""
         return self._one(self.networks, member)
 
-    def head(self, member: int):
+    def head(self, member: int) -> Any:
         """The objective's trained decoder or readout of one member."""
         return self._one(self._heads, member)
 
-    def arguments(self, member: int) -> dict:
-        """What `rgkit.train` takes to train this member alone: ``network`` (at its start), ``system``, ``objective``, ``key``."""
+    def arguments(self, member: int) -> dict[str, Any]:
+        """What `rgkit.train` takes to train this member alone.
+
+        These are ``network`` (at its start), ``system``, ``objective`` and ``key``.
+        """
         return dict(self._arguments[member])
 
     def _one(self, stacks, member):
         group, position = self._places[member]
-        arrays, static = eqx.partition(stacks[group], eqx.is_array)
+        arrays, static = eqx.partition(stacks[group], eqx.is_inexact_array)
         return eqx.combine(jax.tree.map(lambda leaf: leaf[position], arrays), static)
 
 
 def train_ensemble(
-    grid,
-    objective,
+    grid: Any,
+    objective: Objective | Callable[[Any], Objective],
     *,
     steps: int,
-    system=members.chain,
-    network=members.network,
+    system: Callable[[Any], System] = members.chain,
+    network: Callable[[Any, PRNGKeyArray], Network] = members.network,
     batch_size: int | None = None,
     pool: int | None = None,
     optimizer: optax.GradientTransformation | None = None,
     restarts: int = 1,
     records: int = 1,
     memory: int | None = None,
-    checkpoint=None,
+    checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
-    key,
+    key: PRNGKeyArray,
 ) -> EnsembleResult:
     """Train every member of a grid, as `rgkit.train` would, on all devices at hand.
 
-    Members whose networks and data have equal shape share one compiled program: many side by side where the rows are
-    few, one after another where they are many, in blocks that go to the devices of this process in turn. Where
-    ``jax.distributed`` runs, each process trains its share of the blocks and all return the whole ensemble.
+    Members whose networks and data have equal shape share their compiled programs: many side by
+    side where the rows are few, one after another where they are many, in blocks that go to the
+    devices of this process in turn. Where ``jax.distributed`` runs, each process trains its share
+    of the blocks and all return the whole ensemble.
 
-    The network of a member starts from ``network_key`` and is trained with ``train_key``, where ``network_key,
-    train_key = jax.random.split(jax.random.fold_in(key, seed))``: members of one seed share their random numbers, and a
-    member agrees with `rgkit.train` up to rounding (see `EnsembleResult.arguments`).
+    A shape needs two large programs, one for the steps and one for the records, and a small one for
+    each architecture and scale of its start. Starts, numbers of steps, and the parameters and
+    numbers of chains share them, and a later call with blocks of the same size compiles nothing
+    anew. Objectives and optimisers count by content, but a function of your own only as the object
+    it is: define one label outside of a loop. The power and the noise of a channel are constants
+    of a program.
+
+    The network of a member starts from ``network_key`` and is trained with ``train_key``, where
+    ``network_key, train_key = jax.random.split(jax.random.fold_in(key, seed))``: members of one
+    seed share their random numbers, and a member agrees with `rgkit.train` up to rounding (see
+    `EnsembleResult.arguments`). Keys other than those of "threefry2x32" draw other numbers side by
+    side: their members run one after another, and agree as well.
 
     Arguments:
-        grid: the members: a table, a list of dicts, or a mapping whose sequences are multiplied out. Columns: ``K``,
-            ``h`` (0), ``n_sites``, ``periodic`` (true) of an `IsingChain`, or with ``r``, ``u``, ``w``, ... of a
-            `ScalarChain`; ``n_features``, ``width`` (64) and ``depth`` (1) of the hidden layers, ``activation``, ``gain``,
-            ``bias_std`` of an `FCNetwork`, for fields ``power`` (1) and ``noise`` (0.02) of its channel; ``seed`` (0).
+        grid: the members: a table, a list of dicts, or a mapping whose sequences (lists, arrays,
+            columns of a table) are multiplied out. Columns: ``K``, ``h`` (0), ``n_sites``,
+            ``periodic`` (true) of an `IsingChain`, or with ``r``, ``u``, ``w``, ... of a
+            `ScalarChain`; ``n_features``, ``width`` (64) and ``depth`` (1) of the hidden layers,
+            ``activation``, ``gain``, ``bias_std`` of an `FCNetwork`, for fields ``power`` (1) and
+            ``noise`` (0.02) of its channel; ``seed`` (0), below ``2**31``. A column that nothing
+            reads is refused.
         objective: an `Objective`, or a function of a row (a dict) to one.
         steps: optimiser steps per restart.
         system: a function of a row to the data, for other systems or columns.
         network: a function of a row and a key to an `FCNetwork`, for other channels or columns.
-        batch_size, pool, optimizer, restarts: as in `rgkit.train`. Each member has a pool of its own, which its restarts share;
-            with a pool members of different systems share a compiled program.
+        batch_size, pool, optimizer, restarts: as in `rgkit.train`. Each member has a pool of its
+            own, which its restarts share; with a pool members of different systems share a
+            compiled program.
         records: rows of the history after the first (about).
-        memory: bytes that one device may use for a step; by default 1 GiB on a CPU, half of what an accelerator has.
-            All configurations of a chain are streamed in chunks of rows where one network would exceed it.
-        checkpoint: a directory in which finished blocks are kept: the same call takes up an interrupted run, in the
-            layout it was begun with. Several processes share one directory.
+        memory: bytes that one device may use for a step; by default 1 GiB on a CPU, half of what
+            an accelerator has. It decides how many members run side by side and in a block. All
+            ``2**N`` configurations are streamed in chunks of rows where one network would exceed
+            it; other rows that a system lists are not.
+        checkpoint: a directory in which finished blocks are kept: the same call takes up an
+            interrupted run, in the layout it was begun with, also from another process. Another
+            objective, system, start or optimiser is refused; functions count by what they compute.
+            Several processes share one directory.
         progress: show a progress bar with the rate and the time left.
         key: a typed JAX key.
 
+    Returns:
+        An `EnsembleResult`.
+
     Raises:
-        ValueError, TypeError: naming the argument, or the file of a checkpoint that is damaged or of another configuration.
+        ValueError, TypeError: naming the argument, or the file of a checkpoint that is damaged or
+            of another configuration.
+        OSError: where a checkpoint cannot be written.
     """
     key, steps = _validation.key("key", key), _validation.positive_integer("steps", steps)
-    restarts, records = (
-        _validation.positive_integer("restarts", restarts),
-        _validation.positive_integer("records", records),
-    )
-    batch_size, pool = training.check_sampling(batch_size, pool)
+    restarts = _validation.positive_integer("restarts", restarts)
+    records = _validation.positive_integer("records", records)
+    batch_size, pool = check_sampling(batch_size, pool)
+    check_optimizer(optimizer)
     memory = _validation.positive_integer("memory", default_memory() if memory is None else memory)
-    table = members.table_of_members(grid)
-    if system is members.chain and network is members.network:
-        members.check_columns(table)
-    everyone = members.build(table, objective, system, network, key, restarts, pool is not None)
+    makers = members.Makers(objective, system, network, batch_size, pool is not None)
+    table = table_of_members(grid)
+    everyone = makers.members(table, key, restarts)
     recipe = Recipe(steps, -(-steps // records), batch_size, pool, optimizer, restarts, memory)
     places = members.of_equal_shape(everyone)
     groups = [Group(recipe, [everyone[i] for i in place]) for place in places]
     layouts, store = _plan(groups, checkpoint, everyone)
     blocks = _train_blocks(groups, layouts, store, progress)
-    parts = [_finished(group, [blocks[f"{g}-{b}"] for b in range(layout.n_blocks(len(group.runs)))])
-             for g, (group, layout) in enumerate(zip(groups, layouts, strict=True))]  # fmt: skip
+    parts = [
+        _finished(group, [blocks[g, b] for b in range(layout.n_blocks(len(group.runs)))])
+        for g, (group, layout) in enumerate(zip(groups, layouts, strict=True))
+    ]
     return _result(table, everyone, recipe, places, parts)
 
 
 def _plan(groups, checkpoint, everyone) -> tuple[list[Layout], Checkpoint | None]:
-    """The layout of each group: where there is a checkpoint the one it was begun with, so that a resumed run repeats it."""
+    """The layout of each group: that of a checkpoint, so that a resumed run repeats it."""
     n_devices = len(jax.local_devices()) * jax.process_count()
     layouts = [
         choose_layout(len(g.runs), n_devices, g.step_bytes, g.held_bytes, g.recipe.memory)
@@ -139,100 +176,108 @@ def _plan(groups, checkpoint, everyone) -> tuple[list[Layout], Checkpoint | None
         return layouts, None
     recipe = groups[0].recipe
     configuration = {
-        "members": members.digest(everyone), "programs": [group.fingerprint() for group in groups],
-        "steps": recipe.steps, "records": recipe.chunk, "restarts": recipe.restarts, "batch_size": recipe.batch_size,
-        "pool": recipe.pool, "device": jax.devices()[0].device_kind, "jax": jax.__version__,
-    }  # fmt: skip
-    store = Checkpoint(
-        checkpoint, configuration, {"layouts": [dataclasses.astuple(layout) for layout in layouts]}
-    )
+        "members": members.digest(everyone),
+        "programs": [group.fingerprint() for group in groups],
+        "steps": recipe.steps,
+        "records": recipe.chunk,
+        "restarts": recipe.restarts,
+        "batch_size": recipe.batch_size,
+        "pool": recipe.pool,
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+    }
+    notes = {"layouts": [dataclasses.astuple(layout) for layout in layouts]}
+    store = Checkpoint(checkpoint, configuration, notes)
     return [Layout(*layout) for layout in store.notes["layouts"]], store
 
 
-def _train_blocks(groups, layouts, store, progress) -> dict[str, dict[str, np.ndarray]]:
+def _train_blocks(groups, layouts, store, progress) -> dict[BlockId, Block]:
     """The blocks of all groups, trained or read."""
-    n_devices = len(jax.local_devices())
     names = [
-        f"{g}-{b}"
+        (g, b)
         for g, group in enumerate(groups)
         for b in range(layouts[g].n_blocks(len(group.runs)))
     ]
-    blocks = (
-        {name: store.load(name) for name in share(names)} if store else dict.fromkeys(share(names))
-    )
-    with tqdm(
-        total=sum(_steps(groups, layouts, name) for name in blocks),
-        disable=not progress,
-        unit="step",
-    ) as bar:
-        bar.update(sum(_steps(groups, layouts, name) for name, block in blocks.items() if block))
+
+    def like(name: BlockId) -> Block:
+        return groups[name[0]].like_block()
+
+    def read(name: BlockId) -> Block | None:
+        return store.load(name, like(name)) if store else None
+
+    def steps(name: BlockId) -> int:
+        g, b = name
+        return groups[g].recipe.steps * len(groups[g].runs_of(layouts[g], b))
+
+    blocks = {name: read(name) for name in share(names)}
+    with tqdm(total=sum(map(steps, blocks)), disable=not progress, unit="step") as bar:
+        bar.update(sum(steps(name) for name, block in blocks.items() if block is not None))
         for g, (group, layout) in enumerate(zip(groups, layouts, strict=True)):
-            missing = [
-                name for name, block in blocks.items() if block is None and name.startswith(f"{g}-")
-            ]
-            for turn in (missing[i : i + n_devices] for i in range(0, len(missing), n_devices)):
-                trained = group.train(layout, [int(name.split("-")[1]) for name in turn], bar)
-                for name, block in zip(turn, trained, strict=True):
-                    blocks[name] = block
+            missing = [b for (of, b), block in blocks.items() if of == g and block is None]
+            for turn in _turns(missing):
+                for b, block in zip(turn, group.train(layout, turn, bar), strict=True):
+                    blocks[g, b] = block
                     if store:
-                        store.save(name, block)
-    return gather(blocks, names, store and store.load)
+                        store.save((g, b), block)
+    return gather(blocks, names, like, store and read)
 
 
-def _steps(groups, layouts, name):
-    g, b = map(int, name.split("-"))
-    return groups[g].recipe.steps * len(groups[g].runs_of(layouts[g], b))
+def _turns(blocks: list[int]) -> list[list[int]]:
+    """Blocks that the devices of this process train at a time."""
+    n_devices = len(jax.local_devices())
+    return [blocks[i : i + n_devices] for i in range(0, len(blocks), n_devices)]
 
 
-def _finished(group, blocks) -> tuple[Any, Any, dict[str, np.ndarray], float]:
-    """Networks and heads of the members of a group, stacked, the records of their best restarts, and the seconds spent."""
-    rows = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    seconds = float(rows.pop("seconds").sum())
-    rows = {
-        name: values[: len(group.runs)].reshape(len(group.members), -1, *values.shape[1:])
-        for name, values in rows.items()
-    }
-    # as in rgkit.train the smallest final loss is kept, here among the restarts that did not diverge
-    final = np.where(rows["diverged_at"] < 0, rows["record loss"][..., -1], np.inf)
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """What is left of the members of a group: the best restart of each."""
+
+    network: Any
+    head: Any
+    records: Any
+    diverged_at: np.ndarray
+    seconds: float
+
+
+def _finished(group: Group, blocks: list[Block]) -> _Part:
+    whole: Block = jax.tree.map(lambda *leaves: np.concatenate(leaves), *blocks)
+    n_runs, n_members = len(group.runs), len(group.members)
+    runs = jax.tree.map(lambda leaf: leaf[:n_runs].reshape(n_members, -1, *leaf.shape[1:]), whole)
+    # as in rgkit.train the smallest final loss is kept, here among the restarts that did not
+    # diverge
+    final = np.where(runs.diverged_at < 0, runs.records.loss[..., -1], np.inf)
     best = np.argmin(final, axis=1)
-    rows = {name: values[np.arange(len(best)), best] for name, values in rows.items()}
-    leaves = [rows.pop(name) for name in list(rows) if name.startswith("leaf ")]
-    network, head = group.models(leaves)
-    return network, head, rows, seconds
+    kept = jax.tree.map(lambda leaf: leaf[np.arange(n_members), best], runs)
+    network, head = group.models(kept.models)
+    return _Part(network, head, kept.records, kept.diverged_at, float(whole.seconds.sum()))
 
 
-def _result(table, everyone, recipe, places, parts) -> EnsembleResult:
-    networks, heads, rows, seconds = zip(*parts, strict=True)
+def _result(table, everyone, recipe, places, parts: list[_Part]) -> EnsembleResult:
     marks = [*range(0, recipe.steps, recipe.chunk), recipe.steps]
-    histories = [
-        _history(table, place, part, marks) for place, part in zip(places, rows, strict=True)
-    ]
+    pairs = list(zip(places, parts, strict=True))
+    histories = [_history(table, place, part, marks) for place, part in pairs]
     history = pd.concat(histories).sort_values(["member", "step"], kind="stable", ignore_index=True)
-    last = (
-        history[history.step == recipe.steps]
-        .reset_index(drop=True)
-        .drop(columns=["member", "step"])
-    )
+    last = history[history.step == recipe.steps].reset_index(drop=True)
     diverged = np.full(len(table), np.nan)
-    for place, part in zip(places, rows, strict=True):
-        diverged[place] = np.where(part["diverged_at"] < 0, np.nan, part["diverged_at"])
+    for place, part in pairs:
+        diverged[place] = np.where(part.diverged_at < 0, np.nan, part.diverged_at)
     steps = recipe.steps * recipe.restarts
     where = {member: (g, i) for g, place in enumerate(places) for i, member in enumerate(place)}
     return EnsembleResult(
-        last.assign(steps=steps, diverged_at=diverged), history, networks, {"steps": steps * len(table), "seconds": sum(seconds)},
-        heads, tuple(where[i] for i in range(len(table))), tuple(member.arguments() for member in everyone),
-    )  # fmt: skip
+        last.drop(columns=["member", "step"]).assign(steps=steps, diverged_at=diverged),
+        history,
+        tuple(part.network for part in parts),
+        {"steps": steps * len(table), "seconds": sum(part.seconds for part in parts)},
+        tuple(part.head for part in parts),
+        tuple(where[i] for i in range(len(table))),
+        tuple(member.arguments() for member in everyone),
+    )
 
 
-def _history(table, place, rows, marks) -> pd.DataFrame:
+def _history(table, place, part: _Part, marks) -> pd.DataFrame:
     """The records of a group: a row for each member and each step recorded."""
-    columns = {
-        name.removeprefix("record "): values
-        for name, values in rows.items()
-        if name.startswith("record ")
-    }
     repeated = table.iloc[np.repeat(place, len(marks))].reset_index(drop=True)
-    records = pd.DataFrame({name: values.ravel() for name, values in columns.items()})
+    records = pd.DataFrame({n: column.ravel() for n, column in part.records._asdict().items()})
     steps = pd.DataFrame(
         {"member": np.repeat(place, len(marks)), "step": np.tile(marks, len(place))}
     )

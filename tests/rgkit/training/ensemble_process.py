@@ -9,14 +9,10 @@ import numpy as np
 import optax
 
 import rgkit as rg
-from rgkit.training.ensemble import ensemble
-from rgkit.training.ensemble.layout import Layout
 
 grid, setup, options = map(json.loads, sys.argv[1:4])
 if "port" in setup:
     jax.distributed.initialize(f"localhost:{setup['port']}", 2, setup["process"])
-if "block" in setup:
-    ensemble.choose_layout = lambda *arguments: Layout(setup["block"], setup["together"])
 result = rg.train_ensemble(
     grid, rg.Infomax(), optimizer=optax.sgd(0.1), key=jax.random.key(0), **options
 )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import rgkit as rg
-from rgkit.training.ensemble.layout import Layout, choose_layout, step_bytes
+from rgkit.training.ensemble.layout import choose_layout, step_bytes
 
 SMALL = {"K": [0.5, 1.0], "seed": range(3), "n_sites": 6, "n_features": 2, "width": 8}
 # one step of Adam moves a weight by 1e-2 whatever its gradient: rounding shows where a gradient nearly vanishes
@@ -28,26 +28,14 @@ def distance(a, b):
     return max(float(abs(x - y).max()) for x, y in zip(*arrays, strict=True))
 
 
-@pytest.fixture
-def in_layout(monkeypatch):
-    """Train in a given layout, whatever would be chosen."""
-
-    def run(block, together, **options):
-        monkeypatch.setattr(
-            "rgkit.training.ensemble.ensemble.choose_layout",
-            lambda *arguments: Layout(block, together),
-        )
-        return train_small(**options)
-
-    return run
+# bytes with which six members run side by side, one by one, and in blocks of two
+MEMORIES = (None, 2**14, 2**11)
 
 
 @pytest.mark.parametrize("batch_size", [None, 32])
-def test_one_step_is_the_same_in_every_layout_and_in_train(in_layout, batch_size):
+def test_one_step_is_the_same_in_every_layout_and_in_train(batch_size):
     options = ONE_STEP | {"batch_size": batch_size}
-    results = [
-        in_layout(block, together, **options) for block, together in ((6, 6), (6, 1), (4, 2))
-    ]
+    results = [train_small(memory=memory, **options) for memory in MEMORIES]
     for member in (0, 5):
         alone = rg.train(**results[0].arguments(member), **options)
         for result in results:
@@ -56,6 +44,15 @@ def test_one_step_is_the_same_in_every_layout_and_in_train(in_layout, batch_size
             np.testing.assert_allclose(history.loss, alone.history.loss, atol=1e-6)
             np.testing.assert_allclose(history.gap, alone.history.gap, atol=1e-6)
             assert history.step.tolist() == alone.history.step.tolist() == [0, 1]
+
+
+def test_memory_decides_the_blocks(tmp_path):
+    """And a pool counts: with one of more rows the blocks are smaller."""
+    counts = []
+    for i, (memory, pool) in enumerate([(2**20, 8), (2**13, 8), (2**13, 64)]):
+        train_small(memory=memory, batch_size=8, pool=pool, checkpoint=tmp_path / str(i))
+        counts.append(len(list((tmp_path / str(i)).glob("*.npz"))))
+    assert counts == [1, 2, 3]
 
 
 def test_trained_members_agree_with_train_statistically():
@@ -141,7 +138,7 @@ def test_restarts_keep_the_best():
 
 
 def test_a_member_that_diverges_is_named_and_spares_the_others():
-    grid = {"K": 1.0, "gain": [1.0, 3e38], "seed": range(2)}
+    grid = {"gain": [1.0, 3e38], "seed": range(2)}
     result = train_small(
         grid=grid,
         steps=10,
@@ -262,17 +259,6 @@ def test_with_a_pool_different_systems_share_a_program():
     assert [
         len(train_small(**POOLED | ONE_STEP | {"pool": pool}).networks) for pool in (128, None)
     ] == [1, 2]
-
-
-def test_the_layout_counts_the_bytes_of_a_pool(monkeypatch):
-    held = []
-    monkeypatch.setattr(
-        "rgkit.training.ensemble.ensemble.choose_layout",
-        lambda *arguments: held.append(arguments[3]) or Layout(1, 1),
-    )
-    for pool in (64, 128):
-        train_small(grid=POOLED["grid"][:1], batch_size=64, pool=pool)
-    assert held[1] - held[0] == 64 * 6 * 4
 
 
 def test_a_checkpoint_begun_with_another_pool_is_refused(tmp_path):

@@ -8,7 +8,8 @@ import optax
 import pytest
 
 import rgkit as rg
-from rgkit.training import single as training
+from rgkit.training.data import REAL_EVALUATION_SAMPLES
+from rgkit.training.single import default_optimizer
 
 LN2 = np.log(2)
 RING = rg.IsingChain(1.0, n_sites=12)
@@ -250,10 +251,11 @@ def test_float64_training_on_purpose():
 
 
 WELLS = rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=4)
+WIDE_WELLS = rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=12)
 
 
-def real_network(seed=0, widths=(4, 32, 2)):
-    return rg.FCNetwork(widths, rg.GaussianChannel(), key=jax.random.key(seed))
+def real_network(seed=0, widths=(4, 32, 2), **channel):
+    return rg.FCNetwork(widths, rg.GaussianChannel(**channel), key=jax.random.key(seed))
 
 
 def train_on_fields(seed=0, system=WELLS, widths=(4, 32, 2), **options):
@@ -311,8 +313,7 @@ def test_history_on_fields(on_fields):
         np.testing.assert_allclose(history.gap, np.log(51) - history.information)
         # the loss makes few draws of the noise
         spread = (
-            history.information_error
-            * (training.REAL_EVALUATION_SAMPLES / result.objective.draws) ** 0.5
+            history.information_error * (REAL_EVALUATION_SAMPLES / result.objective.draws) ** 0.5
         )
         assert (abs(history.loss + history.information) < 4 * spread).all() and (spread < 0.3).all()
         assert history.excess_kurtosis.iloc[-1] == pytest.approx(
@@ -391,6 +392,54 @@ def test_other_channels_for_the_other_data():
         ),
         ({"pool": 64}, ValueError, "pool is what batches are drawn from: pass a batch_size too"),
         ({"pool": 64, "batch_size": 128}, ValueError, "pool must be at least 128, got 64"),
+        ({"batch_size": 1}, ValueError, "batch_size must give at least 2 configurations"),
+        (
+            {"system": rg.EmpiricalSystem(np.ones((5, 12)))},
+            ValueError,
+            "system must give at least 2 configurations to a step of Infomax, got 1",
+        ),
+        ({"objective": "infomax"}, TypeError, r"objective must be .* pass rgkit.Infomax\(\)"),
+        (
+            {"objective": rg.Infomax},
+            TypeError,
+            r"an instance, got the class Infomax: .*Infomax\(\)",
+        ),
+        ({"optimizer": 0.1}, TypeError, "optimizer must be an optax optimiser or None, got 0.1"),
+        ({"optimizer": optax.adam}, TypeError, "optimizer must be an optax optimiser or None"),
+        ({"optimizer": {"lr": 0.1}}, TypeError, "optimizer must be an optax optimiser or None"),
+        ({"network": rg.random_map(2, jax.random.key(0))}, TypeError, "network must be an rgkit"),
+        ({"system": "ring"}, TypeError, "system must have n_sites, values and sample"),
+        ({"system": rg.IsingChain}, TypeError, "system must have n_sites, values and sample"),
+        (
+            {"objective": rg.Regression(lambda x: x)},
+            TypeError,
+            r"target must return one number, got shape \(12,\)",
+        ),
+        (
+            {"objective": rg.Regression(lambda x: x[0] / jnp.where(x.sum() == 12, 0.0, 1.0))},
+            ValueError,
+            r"target must be finite, but is not for the configuration \[1, 1",
+        ),
+        (
+            {"objective": rg.Classification(lambda x: 0.5 * x[0])},
+            TypeError,
+            "label must return one number, got .* dtype float32 .* use .astype",
+        ),
+        (
+            {"objective": rg.Classification(lambda x: x[0])},
+            ValueError,
+            r"label must be in range\(2\), got -1 for the configuration \[-1, 1",
+        ),
+        (
+            {"objective": rg.Reconstruction(), "system": WIDE_WELLS, "batch_size": 8},
+            ValueError,
+            "objective Reconstruction is defined for configurations of spins",
+        ),
+        (
+            {"network": real_network(0, (4, 2), noise=1e-9), "system": WELLS, "batch_size": 8},
+            ValueError,
+            "noise = 1e-09 is too small beside power",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(arguments, error, message):
@@ -410,3 +459,57 @@ def test_bad_objectives_are_refused():
         rg.Classification(lambda x: 0, n_classes=1)
     with pytest.raises(ValueError, match="draws must be at least 1"):
         rg.Infomax(draws=0)
+    with pytest.raises(TypeError, match="label must be a function of one configuration"):
+        rg.Classification(1)
+    with pytest.raises(TypeError, match="target must be a function of one configuration"):
+        rg.Regression("energy")
+
+
+def test_the_default_optimizer_is_the_one_that_is_documented():
+    small = rg.IsingChain(1.0, n_sites=6)
+    options = {"steps": 12, "records": 2, "key": jax.random.key(0)}
+    first, second = (
+        rg.train(network(0, (6, 8, 2)), small, rg.Infomax(), optimizer=optimizer, **options)
+        for optimizer in (None, default_optimizer(12))
+    )
+    assert eqx.tree_equal(first.network, second.network)
+    rates = optax.join_schedules(
+        [optax.constant_schedule(1e-2), optax.linear_schedule(1e-2, 0.0, 2)], [10]
+    )
+    third = rg.train(
+        network(0, (6, 8, 2)), small, rg.Infomax(), optimizer=optax.adam(rates, b1=0.98), **options
+    )
+    assert eqx.tree_equal(first.network, third.network)
+
+
+class Sampled(rg.Objective):
+    """A loss over spin features that draws them, and so needs its key."""
+
+    def loss(self, network, head, x, weights, key):
+        y = jax.vmap(network.sample)(x, jax.random.split(key, len(x)))
+        shares = jax.vmap(network.means)(x)
+        return -weights @ jnp.sum(y * shares, axis=1)
+
+
+def test_an_objective_on_spins_is_given_a_key():
+    small = rg.IsingChain(1.0, n_sites=6)
+    result = rg.train(
+        network(0, (6, 8, 2)), small, Sampled(), steps=100, records=1, key=jax.random.key(0)
+    )
+    assert result.history.loss.iloc[-1] < result.history.loss.iloc[0] - 0.5
+
+
+class Doubled(rg.FCNetwork):
+    """A network of one's own, whose features use a field that rgkit does not know the use of."""
+
+    def __call__(self, x):
+        return self.gain * super().__call__(x)
+
+
+def test_a_network_of_ones_own_is_trained_as_it_is():
+    small = rg.IsingChain(1.0, n_sites=6)
+    start = Doubled((6, 8, 2), rg.SpinChannel(), key=jax.random.key(0), gain=2.0)
+    label = rg.Classification(lambda x: (x[0] > 0).astype(int))
+    result = rg.train(start, small, label, steps=50, records=1, key=jax.random.key(0))
+    assert type(result.network) is Doubled and result.network.gain == 2.0
+    assert result.history.loss.iloc[-1] < result.history.loss.iloc[0]
