@@ -135,7 +135,7 @@ def product_law(
 def over_outcomes(
     combine: Any, up: Float[Array, " n *rows"], down: Float[Array, " n *rows"]
 ) -> Float[Array, " outcomes *rows"]:
-    """Combine ``up_j`` (where y_j = +1) or ``down_j`` over j: twice ``(n, ...)`` to ``(2**n, ...)``.
+    """Combine ``up_j`` (where y_j = +1) or ``down_j`` over j, ``(n, ...)`` to ``(2**n, ...)``.
 
     Arguments:
         combine: `jnp.add` or `jnp.multiply`.

@@ -55,9 +55,10 @@ def pushforward(
         )
     if n_samples is None or key is None:
         if values is Values.REALS or not is_enumerable(system):
+            what = "fields" if values is Values.REALS else f"configurations of {system!r}"
             raise ValueError(
-                f"{type(system).__name__} or its features have no enumeration: pass n_samples and "
-                "key, such as n_samples=10**5, key=jax.random.key(0)."
+                f"{what} have no enumeration: pass n_samples and key, such as n_samples=10**5, "
+                "key=jax.random.key(0)."
             )
         return _enumerate(system, kernel, n)
     n_samples, key = (

@@ -2,7 +2,8 @@
 
 A script ``make_NAME.py`` makes the table NAME. It defines ``KEYS``, the columns that tell the rows
 apart, and ``replay(row)``, which takes a row by its columns and runs again, through the code of the
-whole sweep, what made this row. So a table can be held to code that has changed since.
+whole sweep, what made this row. So a table can be held to code that has changed since. A script may
+define ``REPLAYED``, a query for the rows of which this tells anything.
 """
 
 import hashlib
@@ -94,7 +95,8 @@ def is_current(script: str | Path) -> bool:
 def replay(script: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run again what made one row of a stored sweep, and give the rows it made, as stored and anew.
 
-    The row is one that nobody chose: the one on which the hash of the sweep's name falls.
+    The row is one that nobody chose: the one on which the hash of the sweep's name falls, among
+    those of the script's ``REPLAYED`` if it has this.
 
     Arguments:
         script: ``make_NAME.py`` of the sweep NAME.
@@ -108,7 +110,8 @@ def replay(script: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     name, sweep = _name(script), runpy.run_path(str(script))
     table, keys = load(name), list(sweep["KEYS"])
-    chosen = table.iloc[[int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(table)]]
+    rows = table.query(sweep.get("REPLAYED", "index >= 0"))
+    chosen = rows.iloc[[int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(rows)]]
     (row,) = chosen.to_dict("records")
     anew: pd.DataFrame = sweep["replay"](row).rename(columns=str)
     if set(anew.columns) != set(table.columns):

@@ -3,6 +3,7 @@
 import copy
 import os
 
+import execution
 import nbformat
 import pytest
 from compared import code, differences, faults, found, run_of
@@ -82,6 +83,13 @@ def test_a_run_with_a_fault_is_found_out(spoil, found):
     spoil(run)
     (told,) = faults(run)
     assert found in told
+
+
+def test_the_build_notes_what_lies_in_the_folder(tmp_path):
+    (tmp_path / "data.csv").touch()
+    run = new_notebook(cells=[new_code_cell("x = 1")])
+    execution.witnessed(run, str(tmp_path), timeout=120, allow_errors=False)
+    assert list(faults(run)) == ["it did not run in an empty folder"]
 
 
 def execute(notebook, folder):

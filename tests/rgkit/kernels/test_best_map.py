@@ -52,8 +52,8 @@ def test_no_map_of_a_tiny_chain_beats_the_lower_bound(coupling, field):
 
 
 def test_water_filling_by_hand():
-    # a ring of two bonds: e^{2K} : e^{-2K}, so that the weights are 3, 3, 1, 1 over 8; into two bins
-    # nothing is lost, into four all stand alone
+    # a ring of two bonds: e^{2K} : e^{-2K}, so that the weights are 3, 3, 1, 1 over 8; into two
+    # bins nothing is lost, into four all stand alone
     chain = rg.IsingChain(np.log(3) / 4, n_sites=2)
     np.testing.assert_allclose(np.sort(chain.probabilities()), [1 / 8, 1 / 8, 3 / 8, 3 / 8])
     assert rg.water_filling_divergence(chain, 1) == pytest.approx(0, abs=1e-12)

@@ -16,8 +16,8 @@ RING = rg.IsingChain(0.6, 0.1, n_sites=6)
 FIELDS = rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=6)
 
 
-class LoudestNeighbours(rg.SpinKernel):
-    """Each feature is the product of two neighbouring spins, told wrongly now and then."""
+class Agreement(rg.SpinKernel):
+    """Each feature says whether two neighbours have one sign, wrongly now and then."""
 
     wrong: float = 0.1
 
@@ -25,7 +25,7 @@ class LoudestNeighbours(rg.SpinKernel):
         return n_sites // 2
 
     def log_probability(self, x):
-        products = x[::2] * x[1::2]
+        products = jnp.sign(x[::2] * x[1::2])
         outcomes = spins_of(jnp.arange(2 ** len(products)), len(products))
         right = outcomes == products[None]
         return jnp.where(right, math.log(1 - self.wrong), math.log(self.wrong)).sum(-1)
@@ -100,7 +100,7 @@ OUTPUTS = {
     "network of spins": (network(rg.SpinChannel()), SPINS, SPINS),
     "hard network": (network(rg.SpinChannel(hard=True)), SPINS, SPINS),
     "network of fields": (network(rg.GaussianChannel()), REALS, REALS),
-    "own spins": (LoudestNeighbours(), SPINS, SPINS),
+    "own spins": (Agreement(), SPINS, SPINS),
     "own fields": (Difference(), None, REALS),
     "own rule": (Sum(2), REALS, REALS),
     "own spin channel": (network(Thermal()), SPINS, SPINS),
@@ -123,7 +123,7 @@ def test_what_a_kernel_makes_is_what_it_says(name, values, key):
     assert isinstance(law, rg.Law) and law.n_features == kernel.n_features(6)
 
 
-@pytest.mark.parametrize("kernel", [LoudestNeighbours(), network(Thermal())])
+@pytest.mark.parametrize("kernel", [Agreement(), network(Thermal())])
 def test_spin_kernels_of_ones_own_have_their_law(kernel, key):
     p, x = RING.probabilities(), RING.configurations()
     conditional = np.exp(np.asarray(jax.vmap(kernel.log_probability)(x), float))
@@ -194,14 +194,14 @@ def test_recorded_fields_are_decimated_to_a_law_of_fields(key):
     assert ((apart > -1e-6) & (apart < 0.01 + 1e-6)).all(-1).any(1).all()
 
 
-class TooMuch(LoudestNeighbours):
+class TooMuch(Agreement):
     """Probabilities that add up to two."""
 
     def log_probability(self, x):
         return super().log_probability(x) + math.log(2)
 
 
-class WrongCount(LoudestNeighbours):
+class WrongCount(Agreement):
     """One feature more than there are."""
 
     def n_features(self, n_sites):

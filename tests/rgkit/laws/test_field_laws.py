@@ -223,7 +223,7 @@ WITHOUT_DENSITY = {
     "two values": (lambda: np.append(normal(2000, 1), steps(2000, 1, 2), 1), "feature 1 has 2"),
     "cut off": (
         lambda: np.maximum(normal(2000, 1), 0),
-        "the law has an atom.*width of a rgkit.Emp",
+        "the law has an atom, and no entropy",
     ),
     "rounded": (lambda: np.round(normal(5000, 1), 2), "the law has an atom"),
 }

@@ -147,8 +147,11 @@ def test_a_replay_of_other_rows_is_refused(store, old, new, sentence):
 # gradient of the biases is zero, rounding leaves noise of it, and from noise, too, Adam takes steps
 # of its full length. TRAINED and MOVING are three times the most that eight networks differed by
 # whose first weights were moved by a unit in the last place: where training has settled, and
-# before that.
+# before that. Batches of fields amplify it most: there a network is held to the range of the seeds,
+# its start and features that are not trained to EXACT.
 EXACT, TRAINED, MOVING, ANY = 2e-5, 5e-3, 5e-2, float("inf")
+ON_BATCHES = {"networks_on_fields": "rule", "real_data": "features"}
+TRAINED_ON_BATCHES = ("trained", "linear layer", "shuffled")
 TOLERANCES = {
     "controls": dict.fromkeys(
         ["loss", "information", "gap", "divergence", "unstable_distance", "pair_coupling", "field"],
@@ -166,14 +169,28 @@ TOLERANCES = {
 }
 
 
+def tolerances(name, stored):
+    """The tolerance of each stored number that was made again."""
+    if name not in ON_BATCHES:
+        assert set(stored.columns) == set(TOLERANCES[name])
+        table = pd.DataFrame(TOLERANCES[name], index=stored.index)
+        start = stored.index.to_frame().get("step", pd.Series(1, stored.index)) == 0
+        return table.mask(start, EXACT)
+    among = [key for key in stored.index.names if key != "seed"]
+    table = sweeps.load(name).astype(dict.fromkeys(stored.columns, float))
+    groups = table.groupby(among, dropna=False)[list(stored.columns)]
+    spread = (groups.max() - groups.min()).clip(lower=EXACT).reset_index()
+    rows = stored.reset_index()[among].merge(spread, how="left", on=among).drop(columns=among)
+    trained = stored.index.get_level_values(ON_BATCHES[name]).str.startswith(TRAINED_ON_BATCHES)
+    rows.loc[~trained] = EXACT
+    return rows.set_axis(stored.index)
+
+
 def over_tolerance(name, stored, anew):
     """The largest difference in each column, over its tolerance; infinite where one is missing."""
-    assert set(stored.columns) == set(TOLERANCES[name])
+    stored, anew = stored.astype(float), anew.astype(float)
     apart = (stored - anew).abs().where(stored.notna() | anew.notna(), 0.0).fillna(float("inf"))
-    tolerances = apart.assign(**TOLERANCES[name])
-    if "step" in stored.index.names:
-        tolerances.loc[stored.index.get_level_values("step") == 0] = EXACT
-    return (apart / tolerances).max()
+    return (apart / tolerances(name, stored.astype(float)).fillna(EXACT)).max()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem.removeprefix("make_"))
