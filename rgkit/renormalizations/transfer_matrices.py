@@ -156,7 +156,7 @@ class TransferMatrixDecimation(RGMap):
         return (self._numeric_statistics @ theta).reshape(len(self.states), len(self.states))
 
     @functools.cached_property
-    def _numeric_statistics(self) -> Float[np.ndarray, "q*q k"]:
+    def _numeric_statistics(self) -> Float[np.ndarray, "pairs k"]:
         return np.array(self._statistics.tolist(), dtype=float)
 
     @functools.cached_property

@@ -81,9 +81,11 @@ class Stretch:
         apart = self.mean[..., :, None] - self.mean[..., None, :]
         pairs = share[..., :, None] * share[..., None, :]
         between = np.einsum("i...tu,j...tu,...tu->ij...", apart, apart, pairs) / 2
-        return Stretch(
+        parts = (
             np.logaddexp.reduce(self.log_weight, axis=-1),
             np.sum(share * self.mean, axis=-1),
             np.sum(share * self.covariance, axis=-1) + between,
             np.sum(share * (self.entropy + surprise), axis=-1),
         )
+        # where no axis is left NumPy makes numbers of them
+        return Stretch(*map(np.asarray, parts))

@@ -49,8 +49,8 @@ class TrainingData:
     """
 
     system: System
-    x: Num[Array, "rows N"] | Enumeration
-    weights: Float[Array, " rows"]
+    x: Num[Array, "... N"] | Enumeration
+    weights: Float[Array, "..."]
     batch_size: int | None
     key: PRNGKeyArray
     pool: Pool | None = None
