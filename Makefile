@@ -11,7 +11,7 @@ endif
 VENV := .venv/bin
 PORT ?= 8000
 
-.PHONY: help book test lab serve sweeps bench picture lock page python clean
+.PHONY: help book test lab serve chapter page sweeps bench picture lock python clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,7 +25,7 @@ book: python ## set up, run every chapter and build the site in _build/html
 
 test: book ## set up and run every test, the site's in a real browser
 	@$(PYTHON) scripts/environment.py test
-	@$(VENV)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
+	@$(VENV)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope --no-loadscope-reorder
 
 lab: book ## open the chapters as notebooks in JupyterLab
 	@$(VENV)/python scripts/lab.py
@@ -45,6 +45,10 @@ bench: python ## measure speed beside NumPy and PyTorch, for the page "Speed" (a
 page: python ## build one page: make page PAGE=book/ising/chain-of-spins
 	@$(PYTHON) scripts/environment.py book
 	@$(VENV)/python scripts/page.py $(PAGE)
+
+chapter: python ## start a chapter: make chapter NAME=critical/what-a-feature-keeps
+	@$(PYTHON) scripts/environment.py book
+	@$(VENV)/python scripts/chapter.py "$(NAME)"
 
 picture: book ## draw the picture of the README from the landing page
 	@$(VENV)/python scripts/picture.py

@@ -1,4 +1,4 @@
-"""What is measured, and where it goes: medians after a warm-up, in a table that the page "Speed" shows."""
+"""What is measured, and where it goes: medians after a warm-up, in the table of "Speed"."""
 
 import hashlib
 import importlib.metadata
@@ -53,7 +53,10 @@ def measure(benchmark):
 
 
 def _rate(function, argument, amount, repeats=16):
-    """Median rate in amount per second; the repeats stay inside one program, so that no fresh memory is touched."""
+    """Median rate in amount per second.
+
+    The repeats stay inside one program, so that no fresh memory is touched.
+    """
     compiled = jax.jit(lambda a: jax.lax.fori_loop(0, repeats, lambda _, x: function(x), a))
     jax.block_until_ready(compiled(argument))
     rounds = timeit.repeat(lambda: jax.block_until_ready(compiled(argument)), number=1, repeat=7)
@@ -79,7 +82,7 @@ def ceilings():
 
 @pytest.fixture(scope="session")
 def bound(ceilings):
-    """Seconds below which no program of this machine can be, by the ceiling that binds, and its name."""
+    """Seconds below which no program of this machine can be, and the ceiling that binds."""
 
     def least(flops=0.0, traffic=0.0, tanh=0.0):
         seconds = {
@@ -109,8 +112,12 @@ def pytest_sessionfinish(session, exitstatus):
     pd.DataFrame(ROWS).to_csv(STORE / "speed.csv", index=False, float_format="%.5g")
     about = {
         "seconds": round(time.perf_counter() - STARTED, 1),
-        "made_by": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(HERE.glob("*.py"))},
+        "made_by": {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(HERE.glob("*.py"))
+        },
         "processor": _processor(), "cores": os.cpu_count(), "device": jax.devices()[0].device_kind,
-        "python": platform.python_version(), "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }  # fmt: skip
     (STORE / "speed.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")

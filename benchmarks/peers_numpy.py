@@ -4,7 +4,7 @@ import numpy as np
 
 
 def configurations(n_sites, start, stop):
-    """Rows ``start`` to ``stop`` of all configurations, in the order of `rgkit.IsingChain.configurations`."""
+    """Rows ``start`` to ``stop`` of all configurations, in the order of `rgkit.enumeration`."""
     index = np.arange(start, stop)[:, None]
     return (1 - 2 * (index >> np.arange(n_sites) & 1)).astype(np.float32)
 

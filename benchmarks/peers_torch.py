@@ -1,7 +1,8 @@
-"""The same training, written as a PyTorch user would: an eager loop, and `torch.func` over a stack of networks.
+"""The same training as a PyTorch user would write it: an eager loop, and `torch.func` over a stack.
 
-Same network, loss, optimiser and data as `rgkit.train` with `rgkit.Infomax` on spins. The law of the features is one
-matrix product here too, and Adam is the fused one: each peer at the best setting we found for it.
+Same network, loss, optimiser and data as `rgkit.train` with `rgkit.Infomax` on spins. The law of
+the features is one matrix product here too, and Adam is the fused one: each peer at the best
+setting we found for it.
 """
 
 import math
@@ -26,7 +27,7 @@ def activations(parameters, x):
 
 
 def _outcomes(up):
-    """Probabilities of the ``2**k`` outcomes of k independent features, ``(rows, k)`` to ``(rows, 2**k)``."""
+    """Probabilities of the outcomes of k independent features, ``(rows, k)`` to a table."""
     table = torch.ones_like(up[:, :1])
     for j in range(up.shape[1]):
         table = torch.cat([table * up[:, j : j + 1], table * (1 - up[:, j : j + 1])], dim=1)
@@ -54,7 +55,7 @@ def optimizer(parameters, steps):
 
 
 def train_eager(start, batches, weights, steps):
-    """One network by autograd, step by step; returns the losses. ``batches(step)`` gives ``(rows, N)``."""
+    """One network by autograd, and its losses. ``batches(step)`` gives ``(rows, N)``."""
     start = [tensor.clone().requires_grad_() for tensor in start]
     adam, schedule = optimizer(start, steps)
     losses = []
@@ -69,7 +70,10 @@ def train_eager(start, batches, weights, steps):
 
 
 def train_stacked(start, batches, weights, steps):
-    """A stack of networks by `torch.func.vmap`; ``batches(step)`` gives ``(members, rows, N)``; returns the last losses."""
+    """A stack of networks by `torch.func.vmap`, and the last losses.
+
+    ``batches(step)`` gives ``(members, rows, N)``.
+    """
     start = [tensor.clone() for tensor in start]
     adam, schedule = optimizer(start, steps)
     gradient = torch.func.vmap(torch.func.grad_and_value(infomax_loss), in_dims=(0, 0, None))

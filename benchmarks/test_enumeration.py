@@ -1,4 +1,4 @@
-"""Exact enumeration and the Walsh-Hadamard transform, against NumPy and against what the machine can do."""
+"""Exact enumeration and the Walsh-Hadamard transform, against NumPy and the machine's ceilings."""
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ def _network(n_sites):
 
 
 def _cost(n_sites):
-    """Floating-point operations of the matrix products and tanh evaluations, for all configurations."""
+    """Operations of the matrix products and tanh evaluations, for all configurations."""
     widths = (n_sites, *WIDTHS)
     products = (
         sum(2 * a * b for a, b in zip(widths[:-1], widths[1:], strict=True)) + 2 * 2 ** WIDTHS[-1]

@@ -43,7 +43,9 @@ def test_peak_memory_of_a_large_batch():
     program = textwrap.dedent("""
         import resource, sys
         import test_infomax_of_fields as t
-        t.test_gradient_of_a_large_batch(lambda *a, rounds, **k: a[2]().block_until_ready(), lambda **k: {})
+        t.test_gradient_of_a_large_batch(
+            lambda *a, rounds, **k: a[2]().block_until_ready(), lambda **k: {}
+        )
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     """)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What binds: the matrix products and hyperbolic tangents of two kernels alone, in the shapes that they have there."""
+"""What binds: the matrix products and tangents of two kernels, in the shapes they have there."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ ENUMERATION = {
     "sizes": {"i": 24, "h": 64, "g": 64, "o": 8},
     "chunks": 2**24 // ROWS_AT_ONCE,
 }
-# as in rgkit.networks: forward, and for training backward
+# as in rgkit/kernels/network.py: forward, and for training backward
 PARTS = {
     "one network 16-256-4, all 65,536 configurations": (
         TRAINING, ["ri,hi->rh", "oh,rh->or", "or,rh->oh", "oh,or->rh", "ri,rh->ih"], ["rh"],
@@ -27,7 +27,7 @@ def _array(letters, rows, sizes):
 
 
 def _repeated(function, first, *others):
-    """``function`` again and again in one program, each time on an argument that depends on the result before."""
+    """``function`` again and again in one program, each time on what the last result changes."""
 
     def again(_, first):
         # the barrier keeps the compiler from working out one entry alone

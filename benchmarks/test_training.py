@@ -1,7 +1,7 @@
-"""Training on spins: networks in an ensemble, one network on all configurations, and the cost of a member.
+"""Training on spins: an ensemble, one network on all configurations, and the cost of a member.
 
-All implementations take the same network, loss, optimiser and data, and their losses are compared before they are timed.
-`rgkit` draws its minibatches as it goes; the peers are handed theirs.
+All implementations take the same network, loss, optimiser and data, and their losses are compared
+before they are timed. `rgkit` draws its minibatches as it goes; the peers are handed theirs.
 """
 
 import equinox as eqx
@@ -39,7 +39,7 @@ def _start(seed, widths=(12, 64, 4)):
 
 
 def _cost(rows, n_sites, width, n_features=4):
-    """Operations of the matrix products of a gradient, which has none for its input, and tanh evaluations."""
+    """Operations of the products of a gradient (none for its input), and tanh evaluations."""
     products = 2 * n_sites * width + 3 * width * n_features + 3 * 2**n_features
     return {"flops": 2 * rows * products, "tanh": rows * width}
 

@@ -6,7 +6,7 @@ from .kernels.best_map import (
     greedy_map,
     water_filling_divergence,
 )
-from .kernels.blocks import block_average, decimation, majority
+from .kernels.blocks import FieldRule, block_average, decimation, majority
 from .kernels.channels import (
     AbstractNoiseChannel,
     AbstractSpinChannel,
@@ -14,8 +14,9 @@ from .kernels.channels import (
     GaussianChannel,
     SpinChannel,
 )
+from .kernels.fully_connected import FCNetwork
 from .kernels.maps import TableMap, random_map
-from .kernels.network import FCNetwork
+from .kernels.network import Network
 from .laws.base import Law, Measurement
 from .laws.channel_information import InformationBounds, information_bounds
 from .laws.fields import FieldLaw
@@ -25,11 +26,14 @@ from .laws.walsh_hadamard import walsh_hadamard
 from .parameters.characteristic import Estimate, characteristic_parameters
 from .presentation import charts, sweeps
 from .renormalizations.base import FixedPoint, Renormalization
-from .renormalizations.decimation import ising_decimation, transfer_matrix_decimation
+from .renormalizations.decimation import ising_decimation
+from .renormalizations.flows import RGFlow
 from .renormalizations.hierarchical import hierarchical
 from .renormalizations.local_potential import lpa
+from .renormalizations.maps import RGMap
 from .renormalizations.migdal_kadanoff import migdal_kadanoff
 from .renormalizations.momentum_shell import one_loop
+from .renormalizations.transfer_matrices import transfer_matrix_decimation
 from .systems.base import Enumerable, Family, System, Values
 from .systems.enumerated import EnumeratedFamily, EnumeratedSystem
 from .systems.ising import IsingChain
@@ -41,6 +45,8 @@ from .training.objectives import Classification, Infomax, Objective, Reconstruct
 from .training.single import TrainingDiverged, TrainingResult, train
 
 __all__ = [
+    "Network",
+    "FieldRule",
     "Law",
     "SpinKernel",
     "Channel",
@@ -64,6 +70,8 @@ __all__ = [
     "Kernel",
     "Measurement",
     "Objective",
+    "RGFlow",
+    "RGMap",
     "Reconstruction",
     "Regression",
     "Renormalization",

@@ -1,16 +1,71 @@
-"""How the tests are shared among the workers of `make test`."""
+"""How the tests are shared among the workers of `make test`, how much memory each took, and types.
 
+Every call into the package is checked against its annotations, by jaxtyping and beartype. A user
+has no such checker: what hands over bad input on purpose, to read the package's own sentence, is
+marked ``@pytest.mark.as_a_user``.
+"""
+
+import resource
+import sys
+
+import jaxtyping
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+PAGES = "test_pages.py"
+PEAKS = {}
+jaxtyping.install_import_hook("rgkit", "type_checker.checked")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.fixture(autouse=True)
+def types(request):
+    """Switch the checker of types off where a test passes what is wrong."""
+    jaxtyping.config.update("jaxtyping_disable", "as_a_user" in request.keywords)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def unit(nodeid):
+    """Return what one worker takes at once: a file, whose tests share what they set up, or a page."""
+    path, _, name = nodeid.partition("::")
+    return f"{path} {name.partition('[')[2]}" if path.endswith(PAGES) else path
+
+
 def pytest_collection_modifyitems(items):
-    """Workers take whole files, whose tests share what they set up, but notebooks one by one and first: they take longest."""
-    for item in items:
-        group = item.nodeid if _is_notebook(item) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_is_notebook, reverse=True)
+    """Put the pages last: they are short, so that no worker waits long for another."""
+    items.sort(key=lambda item: item.path.match(PAGES))
 
 
-def _is_notebook(item) -> bool:
-    return item.path.parent.name == "notebooks"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Share the tests by units, known by their names alone."""
+
+    class Units(LoadScopeScheduling):
+        _split_scope = staticmethod(unit)
+
+    return Units(config, log)
+
+
+def pytest_sessionfinish(session):
+    """Tell the process that started this worker how much memory it took, in GB."""
+    if hasattr(session.config, "workeroutput"):
+        scale = 1e9 if sys.platform == "darwin" else 1e6
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        session.config.workeroutput["peak"] = used / scale
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    if hasattr(node, "workeroutput"):
+        PEAKS[node.gateway.id] = node.workeroutput["peak"]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell the workers' memory, and how each stored sweep was held to the code."""
+    if PEAKS:
+        taken = ", ".join(f"{worker} {peak:.1f} GB" for worker, peak in sorted(PEAKS.items()))
+        terminalreporter.write_line(f"peak memory of the workers: {taken}")
+    passed = terminalreporter.stats.get("passed", [])
+    told = (pair for report in passed for pair in report.user_properties)
+    for text in sorted(text for name, text in told if name == "stored sweep"):
+        terminalreporter.write_line(f"stored sweep {text}")

@@ -135,7 +135,7 @@
   // A chart in a closed box has no width: it is drawn when the box opens, and again when its width changes.
   function watch(figure) {
     const spec = JSON.parse(figure.querySelector("script").textContent);
-    spec.config.background = "transparent";
+    spec.config = { ...spec.config, background: "transparent" };
     let drawn = 0;
     let queue = Promise.resolve();
     new ResizeObserver((entries) => {
@@ -157,8 +157,17 @@
     });
   }
 
+  // One chart that cannot be read or drawn leaves the others of its page as they are.
+  function attempt(figure) {
+    try {
+      watch(figure);
+    } catch (error) {
+      fail(figure, error);
+    }
+  }
+
   function start() {
-    document.querySelectorAll(".vl-chart").forEach(watch);
+    document.querySelectorAll(".vl-chart").forEach(attempt);
     window.addEventListener("resize", contain);
     document.addEventListener("toggle", contain, true);
     document.addEventListener("click", () => window.setTimeout(contain, 50));

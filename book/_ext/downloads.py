@@ -15,25 +15,37 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 INSTALL = """\
-# The book's package, installed where it is missing.
+# The book's package and what the chapters import beside it, installed where something is missing.
 import importlib.util
 import subprocess
 import sys
 
-if importlib.util.find_spec("rgkit") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "git+{repository}"], check=True)"""
+if not all(map(importlib.util.find_spec, {modules})):
+    package = "rgkit[notebooks] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)"""
 
 EXPLAIN = """\
-# The book's package must be installed.
+# The book's package must be installed, with what the chapters import beside it.
 import importlib.util
 
-if importlib.util.find_spec("rgkit") is None:
-    raise ModuleNotFoundError("rgkit is missing: run `pip install .` in a checkout of the book, then restart the kernel")"""
+missing = [name for name in {modules} if importlib.util.find_spec(name) is None]
+if missing:
+    raise ModuleNotFoundError(
+        f"{{' and '.join(missing)}} missing: run pip install '.[notebooks]' in a checkout of the book, "
+        "then restart the kernel"
+    )"""
+
+MODULES = ("rgkit", "sklearn", "PIL")  # as the extra "notebooks" has them
 
 
 def repository(app):
     """Return the repository's address, or nothing while the book is unpublished."""
     return (app.config.html_theme_options.get("repository_url") or "").rstrip("/")
+
+
+def install(url):
+    """Return the code of the first cell, which can install only what has an address."""
+    return (INSTALL if url else EXPLAIN).format(modules=MODULES, repository=url)
 
 
 def references(app, pagename, doctree):
@@ -142,8 +154,7 @@ def notebook(app, pagename, doctree):
     source = jupytext.read(app.env.doc2path(pagename), fmt="md:myst")
     found = references(app, pagename, doctree)
     source.cells = [part for cell in source.cells for part in readable(cell, found)]
-    url = repository(app)
-    first = [nbformat.v4.new_code_cell(INSTALL.format(repository=url) if url else EXPLAIN)]
+    first = [nbformat.v4.new_code_cell(install(repository(app)))]
     source.cells = first + [cell for cell in source.cells if cell.source]
     for number, cell in enumerate(source.cells):
         cell.id = f"cell-{number}"

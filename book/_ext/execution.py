@@ -1,13 +1,18 @@
-"""The execution cache knows the package: a chapter runs again when what it runs on has changed."""
+"""Chapters run as their downloads do, in an empty folder, and again when what they run on has changed."""
 
+import functools
 import hashlib
 import os
 import shutil
 import sys
 from pathlib import Path
 
+import myst_nb.core.execute.cache as runs
+from jupyter_cache import get_cache
+from jupyter_cache.executors.utils import single_nb_execution
+
 ROOT = Path(__file__).parents[2]
-INPUTS = ("rgkit", "locks/book.txt")
+INPUTS = ("rgkit", "locks/book.txt", "book/_ext/execution.py")
 
 
 def files(root):
@@ -21,7 +26,7 @@ def files(root):
 
 
 def key(root=ROOT):
-    """Return the hash of the package with its stored data, the lock and the version of Python."""
+    """Return the hash of the package with its data, the lock, the version of Python and the way to run."""
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for file in files(root):
         digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
@@ -36,10 +41,27 @@ def cache(app, config):
     for old in caches.glob("*"):
         if old.name != config.execution_key:
             shutil.rmtree(old)
+    config.nb_execution_in_temp = True
     config.nb_execution_cache_path = str(caches / config.execution_key)
 
 
+@functools.wraps(single_nb_execution)
+def witnessed(notebook, cwd, **options):
+    """Execute a notebook, which keeps what lay in its folder before."""
+    found = sorted(os.listdir(cwd))
+    result = single_nb_execution(notebook, cwd=cwd, **options)
+    notebook.metadata["folder"] = found
+    return result
+
+
+def executed(notebook, caches):
+    """Return the run of the notebook's cells that the present cache keeps."""
+    cache = get_cache(str(caches / key()))
+    return cache.get_cache_bundle(cache.match_cache_notebook(notebook).pk).nb
+
+
 def setup(app):
+    runs.single_nb_execution = witnessed
     app.add_config_value("execution_key", "", "env")
     app.connect("config-inited", cache, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

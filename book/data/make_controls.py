@@ -1,6 +1,9 @@
-"""The end points of training and their controls, on a ring of 9 spins with 3 features, seeds 0 to 7."""
+"""The end points of training and their controls: a ring of 9 spins, 3 features, seeds 0 to 7."""
 
+import dataclasses
+import functools
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,36 +13,41 @@ import pandas as pd
 import rgkit as rg
 
 N, FEATURES, STEPS, SEEDS, KEY = 9, 3, 1000, range(8), jax.random.key(0)
+KEYS = ("rule", "seed")
 RING = rg.IsingChain(0.7, n_sites=N)
 IN_FIELD = rg.IsingChain(0.3, 0.2, n_sites=N)
 STRONG = rg.IsingChain(2.0, n_sites=N)
 
 
-class ShuffledRing(rg.IsingChain):
-    """A ring whose sites are permuted at random in every configuration: the law of the magnetization stays."""
+@dataclasses.dataclass(frozen=True)
+class ShuffledRing(rg.EnumeratedSystem):
+    """A ring whose sites are permuted at random in every configuration.
 
-    def level_weights(self):
-        """Mean weight ``e^{-H}`` of the configurations with 0 ... N spins down."""
-        weights = np.exp(-np.asarray(super().energy(self.configurations()), float))
-        down = (self.configurations() < 0).sum(1)
-        return np.bincount(down, weights) / np.bincount(down)
+    The law of the magnetization stays; given the magnetization all configurations are as likely.
+    """
+
+    coupling: float
+    n_sites: int
+
+    @functools.cached_property
+    def level_energies(self):
+        """The energy of each configuration with 0 ... N spins down, up to a constant."""
+        ring = rg.IsingChain(self.coupling, n_sites=self.n_sites)
+        down = (ring.configurations() < 0).sum(1)
+        return -np.log(np.bincount(down, ring.probabilities()) / np.bincount(down))
 
     def energy(self, x):
-        return -jnp.log(jnp.asarray(self.level_weights()))[(jnp.asarray(x) < 0).sum(-1)]
-
-    def probabilities(self):
-        return (self.level_weights() / np.exp(self.log_partition()))[
-            (self.configurations() < 0).sum(1)
-        ]
+        """The energy of spins ``(..., N)``."""
+        return jnp.asarray(self.level_energies)[(jnp.asarray(x) < 0).sum(-1)]
 
 
 class FreeReadout(rg.Objective):
-    """Cross-entropy of the sign of the magnetization under a table of logits, one pair for every feature state."""
+    """Cross-entropy of the sign of the magnetization, under two logits for every feature state."""
 
     def init(self, network, key):
         return jnp.zeros((2 ** network.widths[-1], 2))
 
-    def loss(self, network, head, x, weights, key=None):
+    def loss(self, network, head, x, weights, key):
         conditional = jnp.exp(jax.vmap(network.log_probability)(x))
         labels = jax.nn.one_hot(jax.vmap(sign_label)(x), 2)
         return -jnp.sum(conditional.T @ (weights[:, None] * labels) * jax.nn.log_softmax(head))
@@ -68,7 +76,7 @@ def standardized(function):
 
 
 def unstable_distance(law):
-    """``min_v -1/2 ln[4 q(v) q(-v)]``: divergence of the K = infinity state from q, up to flips of signs."""
+    """``min_v -1/2 ln[4 q(v) q(-v)]``: of the K = infinity state from q, up to flips of signs."""
     q = law.probabilities
     with np.errstate(divide="ignore"):
         return float(np.min(-0.5 * np.log(4 * q * q[::-1])))
@@ -91,18 +99,24 @@ def pair_information(joint):
 
 
 def row(rule, seed, system, kernel, loss=np.nan):
-    """One line of the table; a network is judged soft for information and gap, hard for all else."""
+    """One line of the table; networks are soft for information and gap, hard for all else."""
     soft, sharp = (
         rg.pushforward(system, kernel),
         kernel.hard() if isinstance(kernel, rg.FCNetwork) else kernel,
     )
     hard = rg.pushforward(system, sharp)
     return {
-        "rule": rule, "seed": seed, "loss": loss, "information": soft.information(), "gap": soft.gap(),
-        "divergence": hard.divergence(), "unstable_distance": unstable_distance(hard),
+        "rule": rule,
+        "seed": seed,
+        "loss": loss,
+        "information": soft.information(),
+        "gap": soft.gap(),
+        "divergence": hard.divergence(),
+        "unstable_distance": unstable_distance(hard),
         "pair_coupling": float(np.abs(hard.pair_marginal_couplings()).max()),
-        "field": float(np.abs(hard.marginal_fields()).max()), "readable": readable_information(sharp, system),
-    }  # fmt: skip
+        "field": float(np.abs(hard.marginal_fields()).max()),
+        "readable": readable_information(sharp, system),
+    }
 
 
 RANDOM_LABELS = [rg.Classification(random_label(seed)) for seed in SEEDS]
@@ -114,11 +128,12 @@ RULES = {  # objective, system, hidden layers
     "random labels": (RANDOM_LABELS, RING, 1),
     "magnetization": (rg.Regression(standardized(jnp.sum)), RING, 1),
     "energy": (rg.Regression(standardized(lambda x: -bond_sum(x))), RING, 1),
-    "infomax on shuffled data": (rg.Infomax(), ShuffledRing(0.7, n_sites=N), 1),
+    "infomax on shuffled data": (rg.Infomax(), ShuffledRing(0.7, N), 1),
     "linear layer": (rg.Infomax(), RING, 0),
     "infomax in a field": (rg.Infomax(), IN_FIELD, 1),
     "infomax at strong coupling": (rg.Infomax(), STRONG, 1),
 }
+BEST = ", best of 16"
 BEST_OF_16 = ("infomax", "reconstruction", "linear layer", "infomax in a field")
 
 
@@ -127,13 +142,13 @@ def objective(member):
     return chosen[member["seed"]] if chosen is RANDOM_LABELS else chosen
 
 
-def trained(rules, restarts=1):
-    """The networks of all seeds, trained by these rules."""
+def trained(rules, restarts=1, seeds=SEEDS):
+    """The networks of these seeds, trained by these rules."""
     shape = {"n_sites": N, "n_features": FEATURES, "width": 64}
     grid = [
         {"rule": rule, "seed": seed, "depth": RULES[rule][2], **shape}
         for rule in rules
-        for seed in SEEDS
+        for seed in seeds
     ]
     return rg.train_ensemble(
         grid,
@@ -158,9 +173,20 @@ def rows(result, suffix=""):
 
 def controls():
     return [
-        *rows(trained(RULES)), *rows(trained(BEST_OF_16, restarts=16), ", best of 16"),
+        *rows(trained(RULES)), *rows(trained(BEST_OF_16, restarts=16), BEST),
         *(line for seed in SEEDS for line in untrained(seed)), *fixed(),
     ]  # fmt: skip
+
+
+def replay(row: dict[str, Any]) -> pd.DataFrame:
+    """The row, run again, with those of the same network or, untrained, of the same seed."""
+    of_shuffled = row["rule"] == "the same, on the ring"
+    rule, best, _ = ("infomax on shuffled data" if of_shuffled else row["rule"]).partition(BEST)
+    if rule in RULES:
+        lines = rows(trained([rule], 16 if best else 1, [row["seed"]]), best)
+    else:
+        lines = [*untrained(row["seed"]), *fixed()]
+    return pd.DataFrame(lines)
 
 
 def untrained(seed):

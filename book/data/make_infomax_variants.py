@@ -1,6 +1,7 @@
-"""Infomax on the ring of 12 spins with networks that are too narrow, too short of time, or wide, seeds 0 to 7."""
+"""Infomax on the ring of 12 spins: networks too narrow, short of time, or wide, seeds 0 to 7."""
 
 import time
+from typing import Any
 
 import jax
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 import rgkit as rg
 
 GRID = {"K": (0.5, 1.0), "n_sites": 12, "n_features": 4, "seed": range(8)}
+KEYS = ("variant", "K", "seed")
 VARIANTS = {  # hidden layers, and steps
     "no hidden layer": ({"depth": 0}, 1000),
     "4 hidden units": ({"width": 4}, 1000),
@@ -17,13 +19,18 @@ VARIANTS = {  # hidden layers, and steps
 }
 
 
-def runs(variant: str) -> pd.DataFrame:
+def runs(variant: str, **members: Any) -> pd.DataFrame:
     """Divergence of the hard features in nats, and the gap of the soft ones."""
     hidden, steps = VARIANTS[variant]
     result = rg.train_ensemble(
-        GRID | hidden, rg.Infomax(), steps=steps, progress=True, key=jax.random.key(0)
+        GRID | hidden | members, rg.Infomax(), steps=steps, progress=True, key=jax.random.key(0)
     )
     return result.table.assign(variant=variant)[["variant", "K", "seed", "divergence", "gap"]]
+
+
+def replay(row: dict[str, Any]) -> pd.DataFrame:
+    """The row, run again."""
+    return runs(row["variant"], K=row["K"], seed=row["seed"])
 
 
 if __name__ == "__main__":

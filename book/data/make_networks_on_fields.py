@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import time
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -23,6 +24,7 @@ SYSTEMS = {
     "double well, N = 4": rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=4),
     "double well, N = 2": rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=2, periodic=False),
 }
+KEYS = ("system", "rule", "seed", "n", "width", "batch")
 # the chain on which sites are shuffled and shapes varied
 VARIED = "double well"
 MANY_NEIGHBOURS = ("double well", "sextic", "double well, N = 2")
@@ -93,7 +95,7 @@ def sites(system):
 
 
 def measured(network, system, seed, neighbour_rows=None):
-    """Bounds, characteristic parameters of the noisy features, and if asked their distance by nearest neighbours."""
+    """Bounds and characteristic parameters of the noisy features, and if asked their distance."""
     power_key, rows_key, bounds_key, law_key, noise_key = jax.random.split(
         jax.random.fold_in(MEASURING, seed), 5
     )
@@ -104,8 +106,8 @@ def measured(network, system, seed, neighbour_rows=None):
     law = features(network, system.sample(law_key, neighbour_rows or SAMPLED_ROWS), noise_key)
     flagged, cumulants, n = bool(bounds.pop("flags")), law.cumulants().loc["pooled"], law.n_features
     quantities = {
-        "second_moment": law.second_moment()[:2],
-        "distance": law.divergence()[:2] if neighbour_rows else (np.nan, np.nan),
+        "second_moment": number_and_error(law.second_moment()),
+        "distance": number_and_error(law.divergence()) if neighbour_rows else (np.nan, np.nan),
     }
     quantities["excess_kurtosis"] = cumulants.excess_kurtosis, cumulants.excess_kurtosis_error
     for potential, suffix in (((1.0, 1.0), ""), ((1.0, 0.0, 1.0), "_sextic")):
@@ -127,6 +129,10 @@ def measured(network, system, seed, neighbour_rows=None):
     )
 
 
+def number_and_error(measurement):
+    return measurement.value, measurement.standard_error
+
+
 def features(network, x, key):
     """The law of the noisy features."""
     noise = network.channel.noise**0.5 * jax.random.normal(key, (len(x), network.widths[-1]))
@@ -140,31 +146,32 @@ def neighbour_rows(case):
     return MANY_ROWS if case["system"] in MANY_NEIGHBOURS and not case["seed"] else SAMPLED_ROWS
 
 
-def inputs():
+def inputs(systems=SYSTEMS):
     """Two bare fields of each chain."""
-    for name, system in SYSTEMS.items():
+    for name in systems:
+        system = SYSTEMS[name]
         yield {"system": name, "rule": "input", "seed": 0} | measured(
             sites(system), system, 0, SAMPLED_ROWS
         )
 
 
-def networks():
+def networks(members):
     """Networks on every chain, trained and at their start."""
-    for case, start, network in trained(cases("trained")):
+    for case, start, network in trained(members):
         system, seed = SYSTEMS[case["system"]], case["seed"]
         yield case | measured(network, system, seed, neighbour_rows(case))
         yield case | {"rule": "untrained"} | measured(start, system, seed)
 
 
-def linear_layers():
+def linear_layers(members):
     """Linear layers, trained."""
-    for case, _, network in trained(cases("linear layer", shapes=((2, 0),)), steps=LINEAR_STEPS):
+    for case, _, network in trained(members, steps=LINEAR_STEPS):
         yield case | measured(network, SYSTEMS[case["system"]], case["seed"], SAMPLED_ROWS)
 
 
-def shuffled():
+def shuffled(members):
     """Networks trained on shuffled sites, measured there and on the chain itself."""
-    for case, _, network in trained(cases("shuffled", [VARIED])):
+    for case, _, network in trained(members):
         yield case | measured(network, data(case), case["seed"])
         yield (
             case
@@ -173,16 +180,43 @@ def shuffled():
         )
 
 
-def other_shapes():
+def other_shapes(members, batch):
     """More features, other widths and smaller batches."""
+    for case, _, network in trained(members, batch=batch):
+        yield case | measured(network, SYSTEMS[VARIED], case["seed"])
+
+
+def everything():
+    yield from inputs()
+    yield from networks(cases("trained"))
+    yield from linear_layers(cases("linear layer", shapes=((2, 0),)))
+    yield from shuffled(cases("shuffled", [VARIED]))
     for batch, shapes in OTHER_SHAPES.items():
-        for case, _, network in trained(cases("trained", [VARIED], shapes), batch=batch):
-            yield case | measured(network, SYSTEMS[VARIED], case["seed"])
+        yield from other_shapes(cases("trained", [VARIED], shapes), batch)
+
+
+def replay(row: dict[str, Any]) -> pd.DataFrame:
+    """The row, run again, with those that come from the same network."""
+    rule, shape = row["rule"], (row["n"], row["width"])
+    if rule == "input":
+        lines = inputs([row["system"]])
+        return pd.DataFrame(lines).assign(width=np.nan, batch=np.nan)
+    of_shuffled, of_networks = rule.startswith("shuffled"), rule in ("trained", "untrained")
+    rule = "shuffled" if of_shuffled else "trained" if of_networks else rule
+    member = {"system": row["system"], "rule": rule, "seed": row["seed"]}
+    members = [member | {"n": row["n"], "width": int(row["width"])}]
+    if of_shuffled:
+        lines = shuffled(members)
+    elif not of_networks:
+        lines = linear_layers(members)
+    elif row["batch"] == BATCH and shape == (2, WIDTH):
+        lines = networks(members)
+    else:
+        lines = other_shapes(members, int(row["batch"]))
+    return pd.DataFrame(lines)
 
 
 if __name__ == "__main__":
     begin = time.perf_counter()
-    table = pd.DataFrame(
-        itertools.chain(inputs(), networks(), linear_layers(), shuffled(), other_shapes())
-    )
+    table = pd.DataFrame(everything())
     rg.sweeps.save("networks_on_fields", table, __file__, time.perf_counter() - begin)

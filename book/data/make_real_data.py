@@ -1,6 +1,7 @@
-"""Digits and photographs, and their controls, through fixed and trained features: held-out distances, seeds 0 to 7."""
+"""Digits, photographs and controls through fixed and trained features: held-out distances."""
 
 import time
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,13 +17,17 @@ CHANNEL = rg.GaussianChannel(power=1.0, noise=0.02)
 FAMILY = rg.ScalarChain((1.0, 1.0), 0.0, n_sites=2, periodic=False)
 STEPS, BATCH, POOL, HIDDEN, SEEDS, GROUPS = 1200, 512, 2**15, 64, range(8), 16
 TRAINING, MEASURING = jax.random.key(0), jax.random.key(1)
+KEYS = ("data", "variety", "features", "seed", "rows")
 # what networks are called, trained and at their start
 STARTS = {"trained linear": "random projection", "trained": "untrained"}
 TRAINING_DIGITS, FEWER_DIGITS = 1000, (60, 125, 250, 500)
 
 
 class Recording:
-    """Training and held-out rows in units of their standard deviation, constant pixels dropped; regions of held-out rows."""
+    """Training and held-out rows, and the regions of held-out rows.
+
+    Rows are in units of their standard deviation, constant pixels are dropped.
+    """
 
     def __init__(self, name, train, held_out, regions, variety="real"):
         self.name, self.variety, self.regions = name, variety, regions
@@ -32,7 +37,8 @@ class Recording:
             (rows[:, self.kept] - self.mean) / self.scale for rows in (train, held_out)
         )
         self.system = rg.EmpiricalSystem(self.train, width=1 / self.scale)
-        # one draw of the noise for each held-out row: a second draw of the same row is not an independent configuration
+        # one draw of the noise for each held-out row: a second draw of the same row is not an
+        # independent configuration
         noise = np.random.default_rng(0).random(self.held_out.shape)
         self.rows = jnp.asarray(self.held_out + noise / self.scale, jnp.float32)
 
@@ -47,7 +53,7 @@ class Recording:
 
 
 def digits(training_rows=TRAINING_DIGITS):
-    """The first images train, the last 797 are held out; their regions are runs of about fifty images."""
+    """The first images train, the last 797 are held out; regions are runs of about fifty."""
     train, held_out = np.split(load_digits().data, [TRAINING_DIGITS])
     return Recording(
         "digits",
@@ -58,7 +64,10 @@ def digits(training_rows=TRAINING_DIGITS):
 
 
 def patches(image):
-    """8 x 8 patches from tiles of 32 x 32 pixels, the two colours of a chessboard apart, and eight regions of the second."""
+    """8 x 8 patches from tiles of 32 x 32 pixels, the two colours of a chessboard apart.
+
+    With them eight regions of those of the second colour.
+    """
     down, across = (length // 32 for length in image.shape)
     tiles = (
         image[: 32 * down, : 32 * across]
@@ -116,7 +125,7 @@ def linear(weights):
 
 
 def block_pair(b, kept):
-    """Averages over two blocks of b x b pixels, left and right of the midline and above the middle."""
+    """Averages over two blocks of b x b pixels, beside the midline and above the middle."""
     masks = np.zeros((2, 8, 8))
     masks[0, 4 - b : 4, 4 - b : 4] = masks[1, 4 - b : 4, 4 : 4 + b] = 1 / b**2
     return masks.reshape(2, 64)[:, kept]
@@ -142,7 +151,7 @@ def noisy_features(network, rows, key):
 
 
 def divergence(features):
-    """Divergence per feature from white noise of the variance of the channel's output; rows in random order."""
+    """Divergence per feature from white noise of the channel's variance; rows in random order."""
     order = np.random.default_rng(0).permutation(len(features))
     law = rg.FieldLaw(features[order], CHANNEL.power + CHANNEL.noise).divergence()
     return law.value / 2, law.standard_error / 2
@@ -164,7 +173,10 @@ def jackknife_error(features, regions):
 
 
 def accuracy(network, recording, features, key):
-    """Share of held-out digits that the 15 nearest training images, seen through the same noisy features, name rightly."""
+    """Share of held-out digits that the 15 nearest training images name rightly.
+
+    Both are seen through the same noisy features.
+    """
     labels = load_digits().target
     seen = noisy_features(network, jnp.asarray(recording.train, jnp.float32), key)
     classifier = KNeighborsClassifier(15).fit(seen, labels[: len(seen)])
@@ -192,14 +204,24 @@ def row(recording, features_name, network, seed=0):
         if (recording.name, recording.variety) == ("digits", "real")
         else np.nan
     )
-    return {
-        "data": recording.name, "variety": recording.variety, "features": features_name, "seed": seed,
+    line = {
+        "data": recording.name,
+        "variety": recording.variety,
+        "features": features_name,
+        "seed": seed,
         "rows": len(recording.train),
-        "divergence": value, "error": error, "clustered_error": clustered, "covariance_part": covariance_part(features),
+        "divergence": value,
+        "error": error,
+        "clustered_error": clustered,
+        "covariance_part": covariance_part(features),
         "training_divergence": divergence(seen)[0],
-        "through_information_lower": bounds.divergence_lower / 2, "through_information_upper": bounds.divergence_upper / 2,
-        "power": float(np.mean(np.asarray(network.batch(recording.rows), float) ** 2)), "accuracy": named,
-    } | fit.values | {f"{name}_error": value for name, value in fit.standard_errors.items()}  # fmt: skip
+        "through_information_lower": bounds.divergence_lower / 2,
+        "through_information_upper": bounds.divergence_upper / 2,
+        "power": float(np.mean(np.asarray(network.batch(recording.rows), float) ** 2)),
+        "accuracy": named,
+    }
+    errors = {f"{name}_error": value for name, value in fit.standard_errors.items()}
+    return line | fit.values | errors
 
 
 def controls(recording):
@@ -229,17 +251,34 @@ def trained(cases):
         yield case, result.arguments(i)["network"], result.network(i)
 
 
+def of_network(case, start, network):
+    """The lines of a trained network, and of its start where this is a control of its own."""
+    recording, name, seed = case.values()
+    if recording.variety == "real" and name in STARTS and whole(recording):
+        yield row(recording, STARTS[name], start, seed)
+    yield row(recording, name, network, seed)
+
+
+def whole(recording):
+    """Whether all training rows of a recording are there."""
+    return recording.name != "digits" or len(recording.train) == TRAINING_DIGITS
+
+
+def recordings():
+    """Whole recordings first, and of these digits first; then their controls, and others."""
+    real = digits(), photographs()
+    copies = [copy for recording in real for copy in controls(recording)]
+    return [*real, *copies], [one_for_the_other(), *map(digits, FEWER_DIGITS)]
+
+
 def all_rows():
-    whole = digits(), photographs()
-    copies = [copy for recording in whole for copy in controls(recording)]
-    for recording in (*whole, *copies):
-        yield from (
-            row(recording, name, network) for name, network in fixed_features(recording).items()
-        )
-    others = [*copies, one_for_the_other(), *map(digits, FEWER_DIGITS)]
+    measured, others = recordings()
+    for recording in measured:
+        for name, network in fixed_features(recording).items():
+            yield row(recording, name, network)
     pairs = [
-        *((recording, name) for name in STARTS for recording in whole),
-        *((recording, "trained") for recording in others),
+        *((recording, name) for name in STARTS for recording in measured[:2]),
+        *((recording, "trained") for recording in [*measured[2:], *others]),
     ]
     cases = [
         {"recording": recording, "features": name, "seed": seed}
@@ -247,10 +286,26 @@ def all_rows():
         for seed in SEEDS
     ]
     for case, start, network in trained(cases):
-        recording, name, seed = case.values()
-        if recording in whole:
-            yield row(recording, STARTS[name], start, seed)
-        yield row(recording, name, network, seed)
+        yield from of_network(case, start, network)
+
+
+def replay(asked: dict[str, Any]) -> pd.DataFrame:
+    """The row, run again, with those that come from the same network."""
+    place = asked["data"], asked["variety"], asked["rows"]
+    (recording,) = (
+        recording
+        for some in recordings()
+        for recording in some
+        if (recording.name, recording.variety, len(recording.train)) == place
+    )
+    if asked["features"] in (fixed := fixed_features(recording)):
+        return pd.DataFrame([row(recording, asked["features"], fixed[asked["features"]])])
+    names = {start: name for name, start in STARTS.items()}
+    name = names.get(asked["features"], asked["features"])
+    ((case, start, network),) = trained(
+        [{"recording": recording, "features": name, "seed": asked["seed"]}]
+    )
+    return pd.DataFrame(of_network(case, start, network))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,6 +13,7 @@ import pandas as pd
 import rgkit as rg
 
 N_SITES, N_FEATURES = 12, 4
+KEYS = ("width", "depth", "gain", "K")
 WIDTHS = (8, 16, 32, 64, 128, 256)
 DEPTHS = (1, 2, 4, 8)
 GAINS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
@@ -43,21 +45,27 @@ def divergences(width, depth, gain, x, weights):
     return np.array(rows)
 
 
-def main():
-    start = time.perf_counter()
-    chains = [rg.IsingChain(K, n_sites=N_SITES) for K in COUPLINGS]
+def quantiles(width: int, depth: int, gain: float, couplings: np.ndarray) -> pd.DataFrame:
+    """Quartiles of the divergence over the seeds in nats, a row for each coupling."""
+    chains = [rg.IsingChain(K, n_sites=N_SITES) for K in couplings]
     x = jnp.asarray(chains[0].configurations())
     weights = jnp.asarray(np.stack([chain.probabilities() for chain in chains]), jnp.float32)
-    tables = []
-    for width, depth, gain in itertools.product(WIDTHS, DEPTHS, GAINS):
-        lower, median, upper = np.quantile(
-            divergences(width, depth, gain, x, weights), [0.25, 0.5, 0.75], axis=0
-        )
-        tables.append(pd.DataFrame({
-            "width": width, "depth": depth, "gain": gain, "K": COUPLINGS, "lower": lower, "median": median, "upper": upper,
-        }))  # fmt: skip
-    rg.sweeps.save("untrained", pd.concat(tables).round(5), __file__, time.perf_counter() - start)
+    lower, median, upper = np.quantile(
+        divergences(width, depth, gain, x, weights), [0.25, 0.5, 0.75], axis=0
+    )
+    return pd.DataFrame({
+        "width": width, "depth": depth, "gain": gain, "K": couplings,
+        "lower": lower, "median": median, "upper": upper,
+    }).round(5)  # fmt: skip
+
+
+def replay(row: dict[str, Any]) -> pd.DataFrame:
+    """The row and those of all other couplings, run again."""
+    return quantiles(row["width"], row["depth"], row["gain"], COUPLINGS)
 
 
 if __name__ == "__main__":
-    main()
+    start = time.perf_counter()
+    points = itertools.product(WIDTHS, DEPTHS, GAINS)
+    table = pd.concat([quantiles(*point, COUPLINGS) for point in points])
+    rg.sweeps.save("untrained", table, __file__, time.perf_counter() - start)

@@ -1,6 +1,7 @@
 """What forgets: a kernel is the conditional law P(y|x) of features y given a configuration x."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from rgkit.enumeration import spins_of
 from rgkit.systems.base import Values
+from rgkit.systems.spin_samplers import coin
 
 
 class Kernel(eqx.Module):
@@ -21,11 +23,11 @@ class Kernel(eqx.Module):
 
     @abc.abstractmethod
     def n_features(self, n_sites: int) -> int:
-        """How many features a configuration of ``n_sites`` has; ValueError where it does not fit."""
+        """The number of features of ``n_sites`` sites; ValueError where they do not fit."""
 
     @abc.abstractmethod
     def output(self, values: Values) -> Values:
-        """What the kernel makes of sites with these values; TypeError, with the mend, for a misfit."""
+        """What it makes of sites with these values; TypeError, with the mend, for a misfit."""
 
     @abc.abstractmethod
     def sample(self, x: Num[Array, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
@@ -98,7 +100,7 @@ class ProductKernel(SpinKernel):
     def sample(self, x: Num[Array, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
         """One draw of the features, ``(n,)`` spins; right for rare spins too."""
         means = self.means(x)
-        return coins(key, (1 + means) / 2, (1 - means) / 2)
+        return jnp.where(coin(key, (1 + means) / 2, (1 - means) / 2), 1.0, -1.0)
 
     def push(
         self, x: Num[Array, "rows N"], weights: Float[Array, " rows"]
@@ -109,7 +111,7 @@ class ProductKernel(SpinKernel):
         return product_law(means, weights), weights @ noise
 
 
-def binary_entropy(means: Float[Array, "n *rows"]) -> Float[Array, "*rows"]:
+def binary_entropy(means: Float[Array, " n *rows"]) -> Float[Array, "..."]:
     """Entropy in nats of independent spins with these means, ``(n, ...)`` to ``(...)``."""
     return jnp.sum(entr((1 + means) / 2) + entr((1 - means) / 2), axis=0)
 
@@ -130,14 +132,16 @@ def product_law(
     return ((weights[None] * high) @ low.T).reshape(-1)
 
 
-def over_outcomes(combine, up: Float[Array, "n *rows"], down: Float[Array, "n *rows"]):
-    """Combine ``up_j`` (where y_j = +1) or ``down_j`` over j: ``(n, ...)`` twice to ``(2**n, ...)``."""
+def over_outcomes(
+    combine: Any, up: Float[Array, " n *rows"], down: Float[Array, " n *rows"]
+) -> Float[Array, " outcomes *rows"]:
+    """Combine ``up_j`` (where y_j = +1) or ``down_j`` over j: twice ``(n, ...)`` to ``(2**n, ...)``.
+
+    Arguments:
+        combine: `jnp.add` or `jnp.multiply`.
+        up, down: what each feature gives in either case.
+    """
     table = jnp.full((1, *up.shape[1:]), combine.identity, up.dtype)
     for j in range(len(up)):
         table = jnp.concatenate([combine(table, up[j : j + 1]), combine(table, down[j : j + 1])])
     return table
-
-
-def coins(key, up, down):
-    """Spins +1 with probability ``up``."""
-    return jnp.where(jax.random.uniform(key, up.shape) < up, 1.0, -1.0)

@@ -77,7 +77,7 @@ def water_filling_divergence(system: System, n: int) -> float:
     rest = np.append(np.logaddexp.accumulate(log_mass[::-1])[::-1], -np.inf)
     used = np.append(-np.inf, np.logaddexp.accumulate(log_count))
     free = _log_difference(log_bins, used)
-    # with no bin left the level is infinite; the first class that is not above it is no longer alone
+    # the first class that is not above the level shares its bins; with none left that is infinite
     heavy = int(np.argmax(np.append(log_weight <= rest[:-1] - free[:-1], True)))
     alone = np.sum(np.exp(log_mass[:heavy]) * (log_weight[:heavy] + log_bins))
     if heavy == len(log_weight):
@@ -127,7 +127,7 @@ def greedy_map(system: System, n: int) -> TableMap:
     for row in np.argsort(-probabilities, kind="stable"):
         mass, outcome = bins[0]
         table[row] = outcome
-        heapq.heapreplace(bins, (mass + probabilities[row], outcome))
+        heapq.heapreplace(bins, (mass + float(probabilities[row]), outcome))
     return TableMap(n, jnp.asarray(table))
 
 

@@ -3,7 +3,6 @@
 import abc
 import math
 from collections.abc import Callable
-from typing import Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -57,7 +56,7 @@ class FieldRule(BlockRule):
     """A block rule that renormalizes fields: applied again and again it ends at a trivial law."""
 
     @abc.abstractmethod
-    def iterated(self, times: int) -> Self:
+    def iterated(self, times: int) -> "FieldRule":
         """The kernel applied so many times, as one kernel."""
 
     @abc.abstractmethod

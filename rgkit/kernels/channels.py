@@ -2,7 +2,6 @@
 
 import abc
 import math
-from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -10,9 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from rgkit import _validation
-from rgkit.kernels.base import coins
 from rgkit.kernels.mixtures import mean_log_gaussians, mean_log_mixture
 from rgkit.systems.base import Values
+from rgkit.systems.spin_samplers import coin
 
 LARGEST_ROUNDING = 0.01
 
@@ -24,7 +23,10 @@ class Channel(eqx.Module):
     `AbstractSpinChannel` or an `AbstractNoiseChannel`.
     """
 
-    values: eqx.AbstractClassVar[Values]
+    @property
+    @abc.abstractmethod
+    def values(self) -> Values:
+        """What a feature can be."""
 
     @property
     def differentiable(self) -> bool:
@@ -37,17 +39,17 @@ class Channel(eqx.Module):
         return None
 
     @abc.abstractmethod
-    def means(self, activations: Float[Array, "n *rows"]) -> Float[Array, "n *rows"]:
+    def means(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
         """``E[y_j|a_j]``, of the shape of the activations."""
 
     @abc.abstractmethod
-    def conditional_entropy(self, activations: Float[Array, "n *rows"]) -> Float[Array, "*rows"]:
+    def conditional_entropy(self, activations: Float[Array, " n *rows"]) -> Float[Array, "..."]:
         """``H(y|a)`` in nats (differential for real features), ``(n, ...)`` to ``(...)``."""
 
     @abc.abstractmethod
     def sample(
-        self, activations: Float[Array, "n *rows"], key: PRNGKeyArray
-    ) -> Float[Array, "n *rows"]:
+        self, activations: Float[Array, " n *rows"], key: PRNGKeyArray
+    ) -> Float[Array, " n *rows"]:
         """One draw of the features, of the shape of the activations."""
 
     @abc.abstractmethod
@@ -61,34 +63,38 @@ class AbstractSpinChannel(Channel):
     A channel of one's own gives `local_field`; the rest follows.
     """
 
-    values: ClassVar[Values] = Values.SPINS
+    @property
+    def values(self) -> Values:
+        """Spins."""
+        return Values.SPINS
 
     @abc.abstractmethod
-    def local_field(self, activations: Float[Array, "n *rows"]) -> Float[Array, "n *rows"]:
+    def local_field(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
         """The dimensionless field f on each feature spin: half of its log odds."""
 
-    def means(self, activations: Float[Array, "n *rows"]) -> Float[Array, "n *rows"]:
+    def means(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
         """``tanh f_j``."""
         return jnp.tanh(self.local_field(activations))
 
-    def conditional_entropy(self, activations: Float[Array, "n *rows"]) -> Float[Array, "*rows"]:
+    def conditional_entropy(self, activations: Float[Array, " n *rows"]) -> Float[Array, "..."]:
         """``H(y|a)`` in nats, ``(n, ...)`` to ``(...)``."""
         field = self.local_field(activations)
         return jnp.sum(jnp.logaddexp(field, -field) - field * jnp.tanh(field), axis=0)
 
     def log_probabilities(
-        self, activations: Float[Array, "n *rows"]
-    ) -> tuple[Float[Array, "n *rows"], Float[Array, "n *rows"]]:
+        self, activations: Float[Array, " n *rows"]
+    ) -> tuple[Float[Array, " n *rows"], Float[Array, " n *rows"]]:
         """``ln P(y_j = +1|a_j)`` and ``ln P(y_j = -1|a_j)``."""
         field = self.local_field(activations)
         return jax.nn.log_sigmoid(2 * field), jax.nn.log_sigmoid(-2 * field)
 
     def sample(
-        self, activations: Float[Array, "n *rows"], key: PRNGKeyArray
-    ) -> Float[Array, "n *rows"]:
+        self, activations: Float[Array, " n *rows"], key: PRNGKeyArray
+    ) -> Float[Array, " n *rows"]:
         """Spins +1 or -1; right for rare spins too."""
         up, down = self.log_probabilities(activations)
-        return coins(key, jnp.exp(up), jnp.exp(down)).astype(activations.dtype)
+        spins = jnp.where(coin(key, jnp.exp(up), jnp.exp(down)), 1.0, -1.0)
+        return spins.astype(activations.dtype)
 
     def capacity(self) -> float:
         """``ln 2``."""
@@ -121,17 +127,17 @@ class SpinChannel(AbstractSpinChannel):
         """False for hard spins."""
         return not self.hard
 
-    def local_field(self, activations: Float[Array, "n *rows"]) -> Float[Array, "n *rows"]:
+    def local_field(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
         """The activation itself; infinite, with its sign, if hard."""
         return jnp.where(activations < 0, -jnp.inf, jnp.inf) if self.hard else activations
 
-    def means(self, activations: Float[Array, "n *rows"]) -> Float[Array, "n *rows"]:
+    def means(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
         """``tanh a_j``, or the sign of a_j if hard."""
         if self.hard:
             return jnp.where(activations < 0, -1.0, 1.0).astype(activations.dtype)
         return super().means(activations)
 
-    def conditional_entropy(self, activations: Float[Array, "n *rows"]) -> Float[Array, "*rows"]:
+    def conditional_entropy(self, activations: Float[Array, " n *rows"]) -> Float[Array, "..."]:
         """``H(y|a)`` in nats, ``(n, ...)`` to ``(...)``; zero if hard."""
         if self.hard:
             return jnp.zeros(activations.shape[1:], activations.dtype)
@@ -153,8 +159,6 @@ class AbstractNoiseChannel(Channel):
         ValueError, TypeError: where one of them is not a positive real number.
     """
 
-    values: ClassVar[Values] = Values.REALS
-
     power: float = eqx.field(static=True, default=1.0)
     noise: float = eqx.field(static=True, default=0.02)
 
@@ -165,8 +169,13 @@ class AbstractNoiseChannel(Channel):
                 raise ValueError(f"{name} must be positive, got {value}: it is a mean square.")
             object.__setattr__(self, name, value)
 
+    @property
+    def values(self) -> Values:
+        """Real numbers."""
+        return Values.REALS
+
     @abc.abstractmethod
-    def noise_log_density(self, z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def noise_log_density(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
         """Log density of the noise of one feature, entry by entry."""
 
     @abc.abstractmethod
@@ -180,8 +189,8 @@ class AbstractNoiseChannel(Channel):
     def rounding(self, dtype: jax.typing.DTypeLike) -> float:
         r"""About the relative error that this precision makes in gradients of `batch_information`.
 
-        Differences ``y - f`` are rounded by a part :math:`\epsilon \sqrt{P}/\sigma` of the noise; the
-        sums over a batch make up to ten times as much of it.
+        Differences ``y - f`` are rounded by a part :math:`\epsilon \sqrt{P}/\sigma` of the noise;
+        the sums over a batch make up to ten times as much of it.
         """
         return 10 * float(jnp.finfo(dtype).eps) * (self.power / self.noise) ** 0.5
 
@@ -216,18 +225,18 @@ class AbstractNoiseChannel(Channel):
         """
         return math.log(2 * math.pi * math.e * self.output_variance) / 2 - self.noise_entropy()
 
-    def means(self, activations: Float[Array, "n *rows"]) -> Float[Array, "n *rows"]:
+    def means(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
         """``E[y_j|f_j] = f_j``."""
         return activations
 
-    def conditional_entropy(self, activations: Float[Array, "n *rows"]) -> Float[Array, "*rows"]:
+    def conditional_entropy(self, activations: Float[Array, " n *rows"]) -> Float[Array, "..."]:
         """Differential entropy of the noise in nats, ``(n, ...)`` to ``(...)``."""
         entropy = len(activations) * self.noise_entropy()
         return jnp.full(activations.shape[1:], entropy, activations.dtype)
 
     def sample(
-        self, activations: Float[Array, "n *rows"], key: PRNGKeyArray
-    ) -> Float[Array, "n *rows"]:
+        self, activations: Float[Array, " n *rows"], key: PRNGKeyArray
+    ) -> Float[Array, " n *rows"]:
         """Activations with noise added."""
         return activations + self.draw_noise(key, activations.shape, activations.dtype)
 
@@ -305,7 +314,7 @@ class GaussianChannel(AbstractNoiseChannel):
         r"""Capacity of one feature in nats, :math:`\tfrac12 \ln(1 + P/\sigma^2)`."""
         return math.log1p(self.power / self.noise) / 2
 
-    def noise_log_density(self, z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def noise_log_density(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
         r""":math:`-z^2/2\sigma^2 - \tfrac12\ln 2\pi\sigma^2`, entry by entry."""
         return -(z**2 / self.noise + math.log(2 * math.pi * self.noise)) / 2
 

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from rgkit import _validation
@@ -93,7 +94,7 @@ class TableMap(SpinMap):
             raise ValueError(
                 f"table must have 2**N rows, one for each configuration, got {len(self.table)}."
             )
-        if not isinstance(self.table, jax.core.Tracer):
+        if not isinstance(self.table, Tracer):
             outside = np.flatnonzero((self.table < 0) | (self.table >= 2**self.n))
             if len(outside):
                 raise ValueError(

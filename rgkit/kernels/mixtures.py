@@ -75,7 +75,6 @@ def tiles(n_entries: int, *rows: Array) -> tuple[Array, ...]:
     return tuple(array.reshape(count, size, *array.shape[1:]) for array in padded)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
 def mean_log_gaussians(
     y: Float[Array, "R n"],
     centres: Float[Array, "M n"],
@@ -98,6 +97,11 @@ def mean_log_gaussians(
         weights: w, ``(M,)``; centres of weight zero count nowhere.
         noise: variance of the channel, a Python float.
     """
+    return jnp.asarray(_mean_log_gaussians(y, centres, row_weights, weights, noise))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _mean_log_gaussians(y, centres, row_weights, weights, noise):
     log_weights = jnp.log(weights)
 
     def tile(total, part):
@@ -136,4 +140,4 @@ def _mean_log_gaussians_backward(noise, slopes, cotangent):
     return cotangent * in_y, cotangent * in_centres, *none
 
 
-mean_log_gaussians.defvjp(_mean_log_gaussians_forward, _mean_log_gaussians_backward)
+_mean_log_gaussians.defvjp(_mean_log_gaussians_forward, _mean_log_gaussians_backward)

@@ -1,6 +1,6 @@
-"""What a law of features can be asked: its distance from another, as a number that knows its error."""
+"""What a law of features can be asked: its distance from another, with its error."""
 
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 
 class Measurement(float):
@@ -15,13 +15,15 @@ class Measurement(float):
     standard_error: float
     method: str
 
-    def __new__(cls, value: float, standard_error: float = 0.0, method: str = "exact") -> Self:
+    def __new__(
+        cls, value: float, standard_error: float = 0.0, method: str = "exact"
+    ) -> "Measurement":
         measurement = super().__new__(cls, value)
         measurement.standard_error, measurement.method = float(standard_error), method
         return measurement
 
-    def __getnewargs__(self) -> tuple[float, float, str]:
-        return float(self), self.standard_error, self.method
+    def __reduce__(self) -> tuple[type, tuple[float, float, str]]:
+        return type(self), (float(self), self.standard_error, self.method)
 
     @property
     def value(self) -> float:
@@ -44,5 +46,8 @@ class Law(Protocol):
         ...
 
     def divergence(self, reference: Any = None) -> Measurement:
-        """Kullback-Leibler divergence from a reference in nats; by default from the trivial fixed point."""
+        """Kullback-Leibler divergence from a reference in nats.
+
+        By default the reference is the trivial fixed point.
+        """
         ...

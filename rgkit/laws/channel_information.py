@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 from rgkit import _validation
 from rgkit.kernels.channels import AbstractNoiseChannel
 from rgkit.kernels.mixtures import tiles
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.network import Network
 
 SHARED_NEIGHBOURS = 10
 FEWEST_ROWS = 5
@@ -50,7 +50,7 @@ class InformationBounds:
 
 
 def information_bounds(
-    network: FCNetwork, samples: Num[Array | np.ndarray, "M N"], key: PRNGKeyArray
+    network: Network, samples: Num[Array | np.ndarray, "M N"], key: PRNGKeyArray
 ) -> InformationBounds:
     r"""Lower and upper estimates of I(x;y) through added noise, from independent configurations.
 
@@ -67,8 +67,8 @@ def information_bounds(
     .. math:: D = n C - I - \frac{nP - \langle |f|^2 \rangle}{2 (P + \sigma^2)}.
 
     Arguments:
-        network: a `FCNetwork` with a `GaussianChannel` or a noise of your own, with its power
-            frozen (see `FCNetwork.normalized`).
+        network: a network with a `GaussianChannel` or a noise of your own, with its power
+            frozen (see `rgkit.Network.normalized`).
         samples: configurations, ``(M, N)`` with M at least 5, none of them used in training.
         key: a typed JAX key for the noise.
 
@@ -99,7 +99,9 @@ def information_bounds(
             "samples, or the weights of the network."
         )
     with jax.enable_x64(True):
-        own, others = (np.asarray(rows) for rows in _log_densities(channel, f, z))
+        own, others = (
+            np.asarray(rows) for rows in _log_densities(channel, *map(jnp.asarray, (f, z)))
+        )
         rounding = _rounding(network, samples, f)
     (M, n), limit = f.shape, math.log(len(f))
     surprise = own + n * channel.noise_entropy()
@@ -134,8 +136,8 @@ def _flags(
         ),
         (
             rounding > ROUNDED,
-            f"{dtype} rounds the features by {rounding:.2g} of the noise: raise the noise, or build "
-            "the network with dtype='float64'",
+            f"{dtype} rounds the features by {rounding:.2g} of the noise: raise the noise, or "
+            "build the network with dtype='float64'",
         ),
     )
     return tuple(reason for holds, reason in reasons if holds)
@@ -175,7 +177,7 @@ def _log_densities(
     return channel.noise_log_density(z).sum(1), sums.reshape(-1)[: len(f)]
 
 
-def _rounding(network: FCNetwork, samples, f: Float[np.ndarray, "M n"]) -> float:
+def _rounding(network: Network, samples, f: Float[np.ndarray, "M n"]) -> float:
     """Root mean square of what the network's precision rounds off its features."""
     kind, other = network.dtype, "float32" if network.dtype == "float64" else "float64"
     same = jax.tree.map(lambda leaf: leaf.astype(other) if eqx.is_array(leaf) else leaf, network)

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.special import chndtrix, digamma, gammaln
 from scipy.stats import beta, chi2
 
@@ -137,8 +137,8 @@ def neighbour_distances(
     """Distance of every row to its k-th neighbour, in no particular order of the rows."""
     if samples.shape[1] == 1:
         return _sorted_distances(np.sort(samples[:, 0]), neighbours)
-    distances, _ = cKDTree(samples).query(samples, k=[neighbours + 1], workers=-1)
-    return distances[:, 0]
+    distances, _ = KDTree(samples).query(samples, k=neighbours + 1, workers=-1)
+    return np.asarray(distances)[:, -1]
 
 
 def _sorted_distances(line: np.ndarray, neighbours: int) -> np.ndarray:

@@ -155,7 +155,8 @@ def _estimate(kernel, samples, n) -> SpinLaw:
     with jax.enable_x64(True):
         sums = [_sum_rows(kernel, samples[i : i + ROWS_AT_ONCE]) for i in parts]
     law, noise, second = (
-        sum(np.asarray(part) for part in parts) / len(samples) for parts in zip(*sums, strict=True)
+        np.sum([np.asarray(part) for part in parts], axis=0) / len(samples)
+        for parts in zip(*sums, strict=True)
     )
     law = _normalised(kernel, law, n)
     return SpinLaw(law, float(noise), (second - np.outer(law, law)) / (len(samples) - 1))

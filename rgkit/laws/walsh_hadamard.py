@@ -1,4 +1,4 @@
-"""The Walsh-Hadamard transform: between a function of n spins and its coefficients on all subsets."""
+"""The Walsh-Hadamard transform: a function of n spins by its coefficients on all subsets."""
 
 import math
 
@@ -39,7 +39,7 @@ def walsh_hadamard(values: ArrayLike) -> Float[np.ndarray, "... outcomes"]:
 
 def _transform_spins(source, target, first, count):
     """Transform in some spins: products of small matrices, which stay in the cache."""
-    matrix = hadamard(2**count, float)
+    matrix = hadamard(2**count).astype(float)
     if not first:
         shape = -1, math.gcd(source.size // 2**count, SMALL_ROWS), 2**count
         np.matmul(source.reshape(shape), matrix, out=target.reshape(shape))

@@ -3,42 +3,53 @@
 import collections
 import functools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import sympy as sp
 
+Series = list[Any]
 
-def expand(expression, known):
-    """Return the coefficients of an expression, given those of its symbols; all series have the same length.
 
-    ``known``: SymPy symbol to coefficients, from order 0 on. A coefficient that is the Python integer 0 is
-    taken for a structural zero. Coefficients are never multiplied out: each is formed once from earlier ones.
-    Raises ``ValueError`` for a part that is not a sum, a product, a constant power or a logarithm.
+def expand(expression: sp.Expr, known: Mapping[Any, Series]) -> Series:
+    """Return the coefficients of an expression, given those of its symbols.
+
+    Coefficients are never multiplied out: each is formed once from earlier ones.
+
+    Arguments:
+        expression: a SymPy expression in the symbols.
+        known: SymPy symbol to coefficients, from order 0 on, all of one length. A coefficient that
+            is the Python integer 0 is taken for a structural zero.
+
+    Raises:
+        ValueError: for a part that is not a sum, a product, a constant power or a logarithm.
     """
     exact = any(isinstance(value, sp.Basic) for series in known.values() for value in series)
     return _series(expression if exact else _in_floats(expression), dict(known))
 
 
-def derivative(series):
+def derivative(series: Series) -> Series:
     """Return the coefficients of the derivative, as many as before."""
     return [n * coefficient for n, coefficient in enumerate(series)][1:] + [0]
 
 
-def common_parts(expressions):
-    """Return names (LaTeX) of the parts that occur more than once, and the expressions in terms of them.
+def common_parts(expressions: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+    """Return names (LaTeX) of parts that occur more than once, and expressions in terms of them.
 
-    ``sympy.cse`` walks every occurrence of a part, which are exponentially many here; this visits each once.
+    ``sympy.cse`` walks every occurrence of a part, which are exponentially many here; this visits
+    each once.
     """
     uses, parts, short = collections.Counter(), {}, {}
 
-    def count(expression):
+    def count(expression: Any) -> None:
         uses[expression] += 1
         if uses[expression] == 1:
             for argument in expression.args:
                 count(argument)
 
-    def shorten(expression):
+    def shorten(expression: Any) -> Any:
         if expression.is_Atom:
             return expression
         if expression not in short:
@@ -57,18 +68,18 @@ def common_parts(expressions):
 
 
 @functools.lru_cache
-def _in_floats(expression):
+def _in_floats(expression: sp.Expr) -> Any:
     return expression.evalf()
 
 
-def _series(expression, known):
+def _series(expression: Any, known: dict[Any, Series]) -> Series:
     """Return an expression of series as a series; ``known`` holds those found so far."""
     if expression not in known:
         known[expression] = _evaluated(expression, known)
     return known[expression]
 
 
-def _evaluated(expression, known):
+def _evaluated(expression: Any, known: dict[Any, Series]) -> Series:
     if expression.is_Number:
         return [_number(expression)] + [0] * (len(next(iter(known.values()))) - 1)
     if expression.is_Add:
@@ -86,25 +97,26 @@ def _evaluated(expression, known):
     if expression.func is sp.log:
         return _logarithm(_series(expression.args[0], known))
     raise ValueError(
-        f"loop contains {expression}: make it of its arguments by sums, products, constant powers and logarithms."
+        f"loop contains {expression}: make it of its arguments by sums, products, constant powers "
+        "and logarithms."
     )
 
 
-def _number(value):
+def _number(value: Any) -> Any:
     if value.is_Integer:
         return int(value)
     return float(value) if value.is_Float else value
 
 
-def _product(left, right):
+def _product(left: Series, right: Series) -> Series:
     nonzero = [
         (k, value) for k, value in enumerate(left) if not (isinstance(value, int) and value == 0)
     ]
     return [sum(value * right[n - k] for k, value in nonzero if k <= n) for n in range(len(right))]
 
 
-def _power(base, exponent):
-    r"""Raise a series to a power by :math:`n D_0 P_n = \sum_k (\alpha k - n + k)\,D_k P_{n-k}` (J. C. P. Miller)."""
+def _power(base: Series, exponent: Any) -> Series:
+    r"""Raise to a power (Miller): :math:`n D_0 P_n = \sum_k (\alpha k - n + k)\,D_k P_{n-k}` ."""
     if isinstance(exponent, int) and exponent >= 0:
         return functools.reduce(_product, [base] * exponent, [1] + [0] * (len(base) - 1))
     result = [base[0] ** exponent]
@@ -114,7 +126,7 @@ def _power(base, exponent):
     return result
 
 
-def _logarithm(series):
+def _logarithm(series: Series) -> Series:
     r"""Take the logarithm of a series by :math:`n D_0 L_n = n D_n - \sum_k k\,L_k D_{n-k}`."""
     result = [_log(series[0])]
     for n in range(1, len(series)):
@@ -123,7 +135,7 @@ def _logarithm(series):
     return result
 
 
-def _log(value):
+def _log(value: Any) -> Any:
     if isinstance(value, sp.Basic):
         return sp.log(value)
     return (

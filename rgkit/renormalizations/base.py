@@ -1,324 +1,211 @@
-"""What all renormalizations share: couplings, derived expressions, flow, fixed points, scaling dimensions."""
+"""What all renormalizations share: couplings, flow, fixed points, scaling dimensions."""
 
 import abc
 import functools
-import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import diffrax
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import sympy as sp
+from jaxtyping import Float
 
-from rgkit import _validation as check
+from rgkit.renormalizations import _couplings, _newton
+
+Values = Mapping[str, Any] | pd.Series
 
 
-class FixedPoint(dict):
-    """A fixed point: couplings by name, `inf` where one diverges, and a ``note`` that says what it is."""
+class FixedPoint(dict[str, float]):
+    """A fixed point: couplings by name, `inf` where one diverges, and a ``note`` on what it is.
 
-    def __init__(self, values, note):
+    Arguments:
+        values: the couplings by name.
+        note: what is known of the point, in words.
+    """
+
+    note: str
+
+    def __init__(self, values: Any, note: str):
         super().__init__(values)
         self.note = note
 
 
 class Renormalization(abc.ABC):
-    """A flow of dimensionless couplings.
+    """A flow of dimensionless couplings: what `rgkit.RGMap` and `rgkit.RGFlow` share.
 
-    Attributes: ``couplings``, the SymPy symbols in order; ``expressions``, for each coupling by name the
-    derived right-hand side of its flow.
+    A subclass gives ``names``, the names of its couplings in order, and the flow as formulas in
+    `derive` or as numbers (see there). One whose fixed points or slopes have a closed form gives
+    it in `fixed_points` and `linearization`. A renormalization is copied and pickled by what it was
+    made of: what it has derived is derived anew when asked for.
     """
 
-    couplings: tuple
-    expressions: dict
-
-    @abc.abstractmethod
-    def latex(self) -> str:
-        """Return the flow equations as LaTeX."""
-
-    @abc.abstractmethod
-    def fixed_points(self) -> list:
-        """Return every known `FixedPoint`; a line of them as one representative whose note says so."""
-
-    @abc.abstractmethod
-    def scaling_dimensions(self, fixed_point) -> list:
-        """Return the scaling dimensions at ``fixed_point``, largest first."""
+    names: tuple[str, ...]
 
     @property
-    def names(self) -> tuple:
-        """The names of the couplings, in order."""
-        return tuple(symbol.name for symbol in self.couplings)
+    def couplings(self) -> tuple[sp.Symbol, ...]:
+        """The SymPy symbols of the couplings, in order."""
+        return tuple(sp.Symbol(name, real=True) for name in self._names)
 
-    def _complete(self, values) -> dict:
-        """Return ``values`` in order with a missing field ``h`` as 0; refuse unknown and missing names."""
-        unknown = [name for name in values if name not in self.names]
-        if unknown:
-            raise ValueError(
-                f"unknown coupling {unknown[0]!r}: this renormalization has {', '.join(self.names)}."
-            )
-        missing = [name for name in self.names if name not in values and name != "h"]
-        if missing:
-            raise ValueError(f"coupling {missing[0]!r} is missing: give a value for it.")
-        return {name: values.get(name, 0.0) for name in self.names}
+    def derive(self) -> dict[str, Any]:
+        """The flow of each coupling by name, in SymPy; empty where it has no closed form.
 
-    def _vector(self, values) -> np.ndarray:
-        complete = self._complete(values)
-        mend = "fixed points at infinity are in `.fixed_points()`"
-        return np.array([check.real(f"coupling {key}", v, mend) for key, v in complete.items()])
-
-
-class RGMap(Renormalization):
-    r"""A renormalization by steps :math:`\theta' = R_b(\theta)` with scale factor :math:`b > 1`.
-
-    A subclass derives ``expressions`` and gives the same map as numbers in ``_map(theta)``, ``(k,) -> (k,)``.
-    """
-
-    scale_factor: float
-
-    @abc.abstractmethod
-    def _map(self, theta: np.ndarray) -> np.ndarray:
-        """Apply the map to the vector of couplings, shape ``(k,)``, in a form that does not overflow."""
-
-    def step(self, values) -> dict:
-        """Return the couplings after one step, computed in float64, as Python floats.
-
-        ``values``: dimensionless couplings by name; a missing ``h`` is 0. Raises ``ValueError`` for an
-        unknown or missing name or a value that is not finite, ``TypeError`` for one that is not a real
-        number.
+        For a subclass to give: the right-hand sides, made of ``self.couplings``. For a map the new
+        couplings, for a flow the rates.
         """
-        return dict(zip(self.names, map(float, self._map(self._vector(values))), strict=True))
-
-    def flow(self, start, n_steps: int) -> pd.DataFrame:
-        """Return the couplings after 0 to ``n_steps`` steps: columns step, scale (``b**step``), couplings.
-
-        ``start``: dimensionless couplings by name; a missing ``h`` is 0. Raises as `step` does.
-        """
-        trajectory = [self._vector(start)]
-        for _ in range(check.positive_integer("n_steps", n_steps, minimum=0)):
-            trajectory.append(self._map(trajectory[-1]))
-        table = pd.DataFrame(np.array(trajectory), columns=list(self.names))
-        steps = np.arange(len(table))
-        table.insert(0, "step", steps)
-        table.insert(1, "scale", float(self.scale_factor) ** steps)
-        return table
-
-    def scaling_dimensions(self, fixed_point) -> list:
-        r"""Return :math:`y_i = \ln|\lambda_i| / \ln b`, largest first, of the eigenvalues at ``fixed_point``.
-
-        ``fixed_point``: couplings by name, `inf` where one diverges. A vanishing eigenvalue, a direction that
-        is super-attractive, gives `-inf`. Raises ``ValueError`` where the couplings are not a fixed point.
-        """
-        eigenvalues = np.linalg.eigvals(self._linearization(self._require_fixed(fixed_point)))
-        return sorted((self._dimension(abs(value)) for value in eigenvalues), reverse=True)
-
-    def latex(self) -> str:
-        """Return the recursion as LaTeX, one aligned line for each coupling."""
-        return typeset(self._equations())
-
-    def _equations(self) -> dict:
-        return {f"{sp.latex(symbol)}'": self.expressions[symbol.name] for symbol in self.couplings}
-
-    @abc.abstractmethod
-    def _linearization(self, point: dict) -> np.ndarray:
-        """Return the matrix, shape ``(k, k)``, of the map linearized about ``point``."""
-
-    def _dimension(self, eigenvalue: float) -> float:
-        return math.log(eigenvalue) / math.log(self.scale_factor) if eigenvalue else -math.inf
-
-    def _require_fixed(self, values) -> dict:
-        point = self._complete(values)
-        if not (any(point == known for known in self.fixed_points()) or self._stays(point)):
-            raise ValueError(f"fixed_point {point} is not one: take it from `.fixed_points()`.")
-        return point
-
-    def _stays(self, point: dict) -> bool:
-        theta = np.array(list(point.values()), dtype=float)
-        if not np.isfinite(theta).all():
-            return False
-        return np.allclose(self._map(theta), theta, rtol=1e-12, atol=1e-14)
-
-
-class RGFlow(Renormalization):
-    r"""A continuous renormalization :math:`d\theta/d\ell = \beta(\theta)` towards the infrared.
-
-    :math:`\ell` is the logarithm of the scale: at :math:`\ell` one looks from :math:`e^\ell` times as far. A
-    relevant coupling grows. A subclass derives ``expressions``; one with a faster way to the numbers gives
-    it in ``_beta`` and ``_jacobian``.
-    """
-
-    def beta(self, values) -> dict:
-        r"""Return :math:`\beta(\theta)` by name, computed in float64, as Python floats.
-
-        ``values``: dimensionless couplings by name. Raises ``ValueError`` for an unknown or missing name, a
-        value that is not finite or a point where the flow is not defined, ``TypeError`` for a value that is
-        not a real number.
-        """
-        return dict(
-            zip(self.names, map(float, self._beta(self._start(values).tolist())), strict=True)
-        )
-
-    def flow(
-        self, start, log_scale: float, *, n_points: int = 101, largest: float = 1e6
-    ) -> pd.DataFrame:
-        r"""Integrate the flow from ``start`` over :math:`\ell` = 0 to ``log_scale`` (below 0: to the ultraviolet).
-
-        Returns a table with the columns log_scale, scale (:math:`e^\ell`) and the couplings at ``n_points``
-        equal steps. Where a coupling passes ``largest`` in size, or the flow runs into a singularity of
-        :math:`\beta`, the table ends there, and ``table.attrs["stopped"]`` says in a sentence where and why; it
-        is None for a flow that was integrated to its end. Raises as `beta` does.
-
-        Method: Tsitouras 5(4) in float64, relative tolerance 1e-10 (P. Kidger, arXiv:2202.02435, diffrax).
-        """
-        theta, end = self._start(start), check.real("log_scale", log_scale)
-        times = np.linspace(0.0, end, check.positive_integer("n_points", n_points, minimum=2))
-        with jax.enable_x64(True):
-            solution = _integrate(
-                self._vector_field, self._overrun, theta / self._unit, jnp.asarray(times), largest
-            )
-            reached, states = np.asarray(solution.ts), np.asarray(solution.ys) * self._unit
-            ended = bool(solution.result == diffrax.RESULTS.successful)
-        filled = np.isfinite(reached)
-        return self._table(reached[filled], states[filled], ended, largest)
-
-    def scaling_dimensions(self, fixed_point) -> list:
-        r"""Return the eigenvalues of :math:`\partial\beta/\partial\theta` at ``fixed_point``, largest real part first.
-
-        They are Python floats, and complex numbers where they come in conjugate pairs. ``fixed_point``:
-        couplings by name. Raises ``ValueError`` where the couplings are not a fixed point.
-        """
-        eigenvalues = np.linalg.eigvals(
-            self._linearization(self._require_fixed(fixed_point))
-        ).tolist()
-        ordered = sorted(eigenvalues, key=lambda value: (-value.real, -value.imag))
-        return [value if value.imag else value.real for value in ordered]
-
-    def latex(self) -> str:
-        """Return the flow equations as LaTeX, one aligned line for each coupling."""
-        return typeset(self._equations())
-
-    def _equations(self) -> dict:
-        left = (rf"\frac{{d {sp.latex(symbol)}}}{{d\ell}}" for symbol in self.couplings)
-        return dict(zip(left, self.expressions.values(), strict=True))
-
-    def _beta(self, theta):
-        """Return beta from the couplings as a sequence of numbers; only arithmetic, so that JAX can trace it."""
-        return self._compiled[0](*theta)
-
-    def _jacobian(self, theta):
-        """Return the matrix, shape ``(k, k)``, of the derivatives of beta."""
-        return np.array(self._compiled[1](*theta), dtype=float)
-
-    @property
-    def _unit(self):
-        """The natural size of each coupling, shape ``(k,)``, in which `flow` measures them."""
-        return np.ones(len(self.couplings))
-
-    @functools.cached_property
-    def _compiled(self):
-        equations = sp.Matrix(list(self.expressions.values()))
-        both = list(equations), equations.jacobian(self.couplings).tolist()
-        return [
-            sp.lambdify(self.couplings, expression, modules="math", cse=True) for expression in both
-        ]
-
-    @functools.cached_property
-    def _vector_field(self):
-        # one function object for each flow, so that the compiled integration is found again
-        unit = self._unit
-        return lambda _, scaled, __: (
-            jnp.stack([jnp.asarray(b) for b in self._beta(list(scaled * unit))]) / unit
-        )
-
-    @functools.cached_property
-    def _overrun(self):
-        def left(_, scaled, largest, **__):
-            inside = [number > 0 for number in self._domain(list(scaled * self._unit)).values()]
-            return ~jnp.all(jnp.stack([jnp.all(jnp.abs(scaled) < largest), *inside]))
-
-        return left
-
-    def _start(self, values) -> np.ndarray:
-        theta = self._vector(values)
-        left = [
-            sentence for sentence, number in self._domain(theta.tolist()).items() if not number > 0
-        ]
-        if left:
-            raise ValueError(f"the flow is not defined at {dict(values)}: {left[0]}.")
-        return theta
-
-    def _domain(self, theta) -> dict:
-        """Return numbers that must stay positive, each by the sentence that says what it means if one does not."""
         return {}
 
-    def _reason(self, last, largest):
-        crossed = [
-            sentence for sentence, number in self._domain(last.tolist()).items() if not number > 0
-        ]
-        sizes = np.abs(last / self._unit)
-        if not crossed and sizes.max() >= largest:
-            crossed = [f"coupling {self.names[sizes.argmax()]} has passed {largest:g} in size"]
-        return crossed[0] if crossed else "the step size has vanished at a singularity of beta"
+    @functools.cached_property
+    def expressions(self) -> dict[str, Any]:
+        """The right-hand side of the flow of each coupling by name, in SymPy, as it was derived."""
+        derived = self.derive()
+        if derived and set(derived) != set(self._names):
+            raise ValueError(
+                f"{type(self).__name__}.derive must give an expression for each of "
+                f"{', '.join(self._names)}, got {', '.join(map(str, derived))}: name them so."
+            )
+        return {name: derived[name] for name in self._names} if derived else {}
 
-    def _table(self, reached, states, ended, largest):
-        # the last state is the end of the integration: a repetition, unless the flow was stopped inside the domain
-        keep = np.array(
-            [
-                all(number > 0 for number in self._domain(state).values())
-                for state in states.tolist()
-            ]
-        )
-        keep[-1] &= not ended
-        table = pd.DataFrame(states[keep], columns=list(self.names))
-        table.insert(0, "log_scale", reached[keep])
-        table.insert(1, "scale", np.exp(reached[keep]))
-        reason = f"stopped after log_scale = {reached[keep][-1]:.6g}: {self._reason(states[-1], largest)}."
-        table.attrs["stopped"] = None if ended else reason
-        return table
+    def latex(self) -> str:
+        """The flow as LaTeX, one aligned line for each coupling.
 
-    def _linearization(self, point: dict) -> np.ndarray:
-        return self._jacobian(list(point.values()))
+        Raises:
+            ValueError: where no closed form was given.
+        """
+        self._require_closed_form()
+        return typeset(self._equations())
 
-    def _require_fixed(self, values) -> dict:
-        point = self._complete(values)
+    def fixed_points(self) -> list[FixedPoint]:
+        """All known fixed points; a line of them as one representative whose note says so.
+
+        Where no others are listed, those that Newton's method finds from the origin and 32 starts
+        with couplings between -2 and 2, nearest first. It finds none at infinity, and of a line at
+        most a few points.
+
+        Raises:
+            ValueError: where the flow is defined at none of the starts.
+        """
+        found, errors = [], []
+        for start in _newton.starts(len(self._names)):
+            try:
+                theta = _newton.root(self._motion, self._motion_slopes, start)
+            # a start, or a step of the search, may lie where the flow is not defined
+            except ValueError as error:
+                errors.append(error)
+                continue
+            known = theta is None or any(np.allclose(theta, t, 1e-6, 1e-8) for t in found)
+            if theta is not None and not known and self._stays(self._by_name(theta)):
+                found.append(theta)
+        if len(errors) > _newton.N_STARTS:
+            raise errors[0]
+        found.sort(key=lambda theta: np.linalg.norm(theta))
+        note = "found by Newton's method from couplings between -2 and 2; there may be others"
+        return [FixedPoint(self._by_name(theta), note) for theta in found]
+
+    def scaling_dimensions(self, fixed_point: Values) -> list[Any]:
+        r"""The scaling dimensions at a fixed point, largest real part first.
+
+        For a map with eigenvalues :math:`\lambda` they are :math:`\ln|\lambda| / \ln b`, and `-inf`
+        where an eigenvalue vanishes, a direction that is super-attractive. For a flow they are the
+        eigenvalues of :math:`\partial\beta/\partial\theta`.
+
+        Arguments:
+            fixed_point: couplings by name, `inf` where one diverges.
+
+        Returns:
+            Python floats, and complex numbers where those of a flow come in conjugate pairs.
+
+        Raises:
+            ValueError: where the couplings are not a fixed point, or are unknown or missing.
+            TypeError: where they are no mapping of names to real numbers.
+        """
+        point = _couplings.point(self._names, fixed_point, "fixed_point")
         if not (any(point == known for known in self.fixed_points()) or self._stays(point)):
-            raise ValueError(f"fixed_point {point} is not one: take it from `.fixed_points()`.")
-        return point
+            raise ValueError(
+                f"fixed_point {point} is not one: take it from `.fixed_points()`, or near it."
+            )
+        eigenvalues = np.linalg.eigvals(self.linearization(point)).tolist()
+        dimensions = [self._dimension(value) for value in eigenvalues]
+        dimensions.sort(key=lambda value: (-value.real, -value.imag))
+        return [value if value.imag else value.real for value in dimensions]
 
-    def _stays(self, point: dict) -> bool:
-        theta = np.array(list(point.values()), dtype=float)
-        if not (
-            np.isfinite(theta).all()
-            and all(number > 0 for number in self._domain(theta.tolist()).values())
-        ):
-            return False
-        # how far Newton's method would move it: beta itself is small wherever the flow is slow
-        moved = np.linalg.lstsq(
-            self._jacobian(theta.tolist()), np.array(self._beta(theta.tolist()), dtype=float)
-        )[0]
-        return bool(np.all(np.abs(moved) <= 1e-10 * (self._unit + np.abs(theta))))
+    @abc.abstractmethod
+    def linearization(self, values: Values) -> Float[np.ndarray, "k k"]:
+        """The matrix of the derivatives of the flow, row by row, at couplings by name.
+
+        A subclass may give it in closed form, and at couplings that are infinite in coordinates
+        that are regular there.
+        """
+
+    @abc.abstractmethod
+    def _motion(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+        """How the flow moves a point: zero where it is fixed."""
+
+    @abc.abstractmethod
+    def _motion_slopes(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, "k k"]:
+        """The derivatives of the motion."""
+
+    @abc.abstractmethod
+    def _stays(self, point: dict[str, float]) -> bool:
+        """Whether a point is fixed, to rounding."""
+
+    @abc.abstractmethod
+    def _dimension(self, eigenvalue: complex) -> complex:
+        """The scaling dimension of an eigenvalue of the linearization."""
+
+    @abc.abstractmethod
+    def _equations(self) -> dict[str, Any]:
+        """Right-hand sides by left-hand sides in LaTeX."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What the renormalization was made of, without what it has derived since."""
+        return {name: value for name, value in vars(self).items() if not self._is_derived(name)}
+
+    def _is_derived(self, name: str) -> bool:
+        return isinstance(getattr(type(self), name, None), functools.cached_property)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return _couplings.checked_names(type(self).__name__, getattr(self, "names", None))
+
+    def _by_name(self, theta: Any) -> dict[str, float]:
+        return dict(zip(self._names, map(float, theta), strict=True))
+
+    def _vector(self, values: Any, argument: str = "values") -> Float[np.ndarray, " k"]:
+        return _couplings.vector(self._names, values, argument)
+
+    def _require_closed_form(self) -> None:
+        if not self.expressions:
+            raise ValueError(
+                f"{type(self).__name__} has no closed form: give it a method `derive` that returns "
+                "SymPy expressions by name."
+            )
+
+    @functools.cached_property
+    def _compiled(self) -> dict[str, Callable]:
+        """The expressions as functions of Python floats and of JAX arrays, and their slopes."""
+        self._require_closed_form()
+        equations = list(self.expressions.values())
+        foreign = set().union(*(sp.sympify(e).free_symbols for e in equations)) - set(
+            self.couplings
+        )
+        if foreign:
+            raise ValueError(
+                f"{type(self).__name__}.derive contains {', '.join(sorted(map(str, foreign)))}, "
+                "which is none of the symbols in self.couplings: build the expressions of these."
+            )
+        compiled = functools.partial(sp.lambdify, self.couplings, cse=True)
+        slopes = [
+            [sp.diff(equation, coupling) for coupling in self.couplings] for equation in equations
+        ]
+        return {
+            "floats": compiled(equations, modules="math"),
+            "arrays": compiled(equations, modules="jax"),
+            "slopes": compiled(slopes, modules="math"),
+        }
 
 
-@eqx.filter_jit
-def _integrate(field, overrun, start, times, largest):
-    return diffrax.diffeqsolve(
-        diffrax.ODETerm(field),
-        diffrax.Tsit5(),
-        t0=times[0],
-        t1=times[-1],
-        dt0=None,
-        y0=start,
-        args=largest,
-        saveat=diffrax.SaveAt(ts=times, t1=True),
-        stepsize_controller=diffrax.PIDController(rtol=1e-10, atol=1e-12),
-        event=diffrax.Event(overrun),
-        max_steps=20_000,
-        throw=False,
-    )
-
-
-def typeset(equations: dict) -> str:
-    """Return LaTeX with one aligned line for each left-hand side (LaTeX) and right-hand side (SymPy)."""
+def typeset(equations: Mapping[str, Any]) -> str:
+    """LaTeX with one aligned line for each left-hand side (LaTeX) and right-hand side (SymPy)."""
     style = {"ln_notation": True, "long_frac_ratio": 8}
     lines = (f"{left} &= {sp.latex(right, **style)}" for left, right in equations.items())
     return r"\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}"

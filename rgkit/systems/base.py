@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
@@ -84,7 +84,7 @@ class Family(System, Protocol):
         """Covariance of the sufficient statistics, in the order of `parameters`."""
         ...
 
-    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Self:
+    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> "Family":
         """The member with these parameters (those not named are 0), on as many sites unless told otherwise."""
         ...
 

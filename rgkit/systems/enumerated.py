@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.special import logsumexp, xlogy
 from rgkit import _validation
 from rgkit.enumeration import ROWS_AT_ONCE, check_enumerable, spin_configurations
 from rgkit.systems.base import Values, checked_draw
-from rgkit.systems.spin_samplers import AliasSampler
+from rgkit.systems.spin_samplers import TABULATED_SITES, AliasSampler, TreeSampler
 
 
 class EnumeratedSystem(abc.ABC):
@@ -77,10 +77,11 @@ class EnumeratedSystem(abc.ABC):
         Raises:
             TypeError, ValueError: naming the argument; for draws beyond 8 GiB.
         """
-        return self.sampler().sample(*checked_draw(key, n_samples, 2 * self.n_sites + 16))
+        # a spin takes a word of four bytes and itself
+        return self.sampler().sample(*checked_draw(key, n_samples, 5 * self.n_sites))
 
-    def sampler(self) -> AliasSampler:
-        """What draws minibatches in compiled training: a table of all configurations."""
+    def sampler(self) -> AliasSampler | TreeSampler:
+        """What draws minibatches in compiled training, from tables of all configurations."""
         return self._sampler
 
     def _sum_over_chunks(self, function, size: int) -> np.ndarray:
@@ -124,9 +125,10 @@ class EnumeratedSystem(abc.ABC):
         return energies
 
     @functools.cached_property
-    def _sampler(self) -> AliasSampler:
+    def _sampler(self) -> AliasSampler | TreeSampler:
+        kind = AliasSampler if self.n_sites <= TABULATED_SITES else TreeSampler
         with jax.ensure_compile_time_eval():
-            return AliasSampler.of(self.probabilities())
+            return kind.of(self.probabilities())
 
 
 class EnumeratedFamily(EnumeratedSystem):
@@ -171,7 +173,9 @@ class EnumeratedFamily(EnumeratedSystem):
         """Covariance of the sufficient statistics, the Hessian of ln Z, as `parameters`."""
         return self._moments[1].copy()
 
-    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Self:
+    def at(
+        self, parameters: Mapping[str, float], *, n_sites: int | None = None
+    ) -> "EnumeratedFamily":
         """The member with these parameters, on as many sites unless told otherwise.
 
         Arguments:

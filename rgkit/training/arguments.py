@@ -6,7 +6,7 @@ import numpy as np
 
 from rgkit import _validation
 from rgkit.kernels.channels import AbstractNoiseChannel, Channel
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.systems.base import System, Values
 from rgkit.training.objectives import Objective
 
@@ -30,9 +30,9 @@ def check_objective(objective: Any) -> None:
 def check_member(network: Any, system: Any, objective: Any) -> None:
     """Raise where a network cannot be trained on a system for an objective."""
     check_objective(objective)
-    if not isinstance(network, FCNetwork):
+    if not isinstance(network, Network):
         raise TypeError(
-            f"network must be an rgkit.FCNetwork, got {network!r}: pass one, or a class of your "
+            f"network must be an rgkit.FCNetwork or another rgkit.Network, got {network!r}: pass one, or a class of your "
             "own that inherits from it. Other kernels have no parameters to train."
         )
     if isinstance(system, type) or not isinstance(system, System):

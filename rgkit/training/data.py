@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from rgkit.enumeration import ROWS_AT_ONCE, Enumeration
 from rgkit.kernels.channels import Channel
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.systems.base import Enumerable, System, Values, is_enumerable, listed
 from rgkit.training.objectives import Objective
 
@@ -107,7 +107,7 @@ def all_rows(
 
 
 def recorded_data(
-    system: System, network: FCNetwork, batch_size: int | None, key: PRNGKeyArray
+    system: System, network: Network, batch_size: int | None, key: PRNGKeyArray
 ) -> TrainingData:
     """Data without a pool: all configurations where they are listed, else a held-out sample."""
     lists = listing(system, network.channel, batch_size)
@@ -128,7 +128,7 @@ def recorded_data(
 
 def training_data(
     system: System,
-    network: FCNetwork,
+    network: Network,
     objective: Objective,
     batch_size: int | None,
     pool: int | None,
@@ -140,7 +140,7 @@ def training_data(
     return data.pooled(pool)
 
 
-def check_rows(objective: Objective, network: FCNetwork, data: TrainingData) -> None:
+def check_rows(objective: Objective, network: Network, data: TrainingData) -> None:
     """Raise where an objective cannot learn from these rows."""
     rows = data.batch_size or len(data.weights)
     if rows < objective.fewest_rows:

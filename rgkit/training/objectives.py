@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 from rgkit import _validation
 from rgkit._content import Contentful
 from rgkit.enumeration import Enumeration, spins_of, sum_over_rows
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.systems.base import Values
 
 
@@ -34,17 +34,17 @@ class Objective(Contentful, abc.ABC):
     channels: ClassVar[tuple[Values, ...]] = (Values.SPINS,)
     fewest_rows: ClassVar[int] = 1
 
-    def init(self, network: FCNetwork, key: PRNGKeyArray) -> Any:
+    def init(self, network: Network, key: PRNGKeyArray) -> Any:
         """The head's parameters at the start: a pytree of arrays, None without a head."""
         return None
 
-    def check(self, network: FCNetwork, x: Num[Array | np.ndarray, "rows N"]) -> None:
+    def check(self, network: Network, x: Num[Array | np.ndarray, "rows N"]) -> None:
         """Raise where the objective does not fit configurations that it is about to learn from."""
 
     @abc.abstractmethod
     def loss(
         self,
-        network: FCNetwork,
+        network: Network,
         head: Any,
         x: Num[Array, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
@@ -97,7 +97,7 @@ class Infomax(Objective):
 
     def loss(
         self,
-        network: FCNetwork,
+        network: Network,
         head: None,
         x: Num[Array, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
@@ -143,7 +143,7 @@ class Reconstruction(Objective):
 
     def decoder(
         self,
-        network: FCNetwork,
+        network: Network,
         x: Num[Array | np.ndarray, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
     ) -> Float[Array, "outcomes N"]:
@@ -156,7 +156,7 @@ class Reconstruction(Objective):
         joint = weights[:, None] * _conditional(network, x)
         return joint.sum(0)[:, None], joint.T @ x.astype(joint.dtype)
 
-    def check(self, network: FCNetwork, x: Num[Array | np.ndarray, "rows N"]) -> None:
+    def check(self, network: Network, x: Num[Array | np.ndarray, "rows N"]) -> None:
         """Raise where sites are not spins: a real number is not found again by a mean alone."""
         if not np.all(np.abs(np.asarray(x)) == 1):
             raise ValueError(
@@ -166,7 +166,7 @@ class Reconstruction(Objective):
 
     def loss(
         self,
-        network: FCNetwork,
+        network: Network,
         head: None,
         x: Num[Array | np.ndarray, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
@@ -202,12 +202,12 @@ class Classification(Objective):
         _callable("label", self.label, "an int")
         _validation.positive_integer("n_classes", self.n_classes, 2)
 
-    def init(self, network: FCNetwork, key: PRNGKeyArray) -> Float[Array, "classes n"]:
+    def init(self, network: Network, key: PRNGKeyArray) -> Float[Array, "classes n"]:
         """W, ``(C, n)``, of normal numbers of variance 1/n."""
         n = network.widths[-1]
         return jax.random.normal(key, (self.n_classes, n), network.dtype) / n**0.5
 
-    def check(self, network: FCNetwork, x: Num[Array | np.ndarray, "rows N"]) -> None:
+    def check(self, network: Network, x: Num[Array | np.ndarray, "rows N"]) -> None:
         """Raise where a label is no integer in ``range(n_classes)``."""
         labels = _of_rows("label", self.label, x, "iub", "an int: use .astype(int)")
         outside = np.flatnonzero((labels < 0) | (labels >= self.n_classes))
@@ -220,7 +220,7 @@ class Classification(Objective):
 
     def loss(
         self,
-        network: FCNetwork,
+        network: Network,
         head: Float[Array, "classes n"],
         x: Num[Array, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
@@ -255,12 +255,12 @@ class Regression(Objective):
         _callable("target", self.target, "a float")
 
     def init(
-        self, network: FCNetwork, key: PRNGKeyArray
+        self, network: Network, key: PRNGKeyArray
     ) -> tuple[Float[Array, " n"], Float[Array, ""]]:
         """``(w, c)``, zero."""
         return jnp.zeros(network.widths[-1], network.dtype), jnp.zeros((), network.dtype)
 
-    def check(self, network: FCNetwork, x: Num[Array | np.ndarray, "rows N"]) -> None:
+    def check(self, network: Network, x: Num[Array | np.ndarray, "rows N"]) -> None:
         """Raise where the target is no finite real number."""
         targets = _of_rows("target", self.target, x, "iubf", "one real number")
         if not np.isfinite(targets).all():
@@ -272,7 +272,7 @@ class Regression(Objective):
 
     def loss(
         self,
-        network: FCNetwork,
+        network: Network,
         head: tuple[Float[Array, " n"], Float[Array, ""]],
         x: Num[Array, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],

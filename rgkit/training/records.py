@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from rgkit._content import Constant
 from rgkit.enumeration import sum_over_rows
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.laws.channel_information import information_bounds
 from rgkit.laws.fields import FieldLaw
 from rgkit.laws.spins import SpinLaw
@@ -48,7 +48,7 @@ class RealRow(NamedTuple):
 
 
 Row = SpinRow | RealRow
-Model = tuple[FCNetwork, Any]
+Model = tuple[Network, Any]
 
 
 def row_of(values: Values) -> type[SpinRow] | type[RealRow]:
@@ -139,7 +139,7 @@ def frozen_power(model: Model, data: TrainingData) -> Model:
     return network.normalized(data.sample(POWER, POWER_SAMPLES)), head
 
 
-def power_residual(network: FCNetwork, data: TrainingData) -> dict[str, float]:
+def power_residual(network: Network, data: TrainingData) -> dict[str, float]:
     """How far a frozen power is from its limit on fresh samples; empty for spins."""
     if network.channel.values is Values.SPINS:
         return {}

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 from tqdm import tqdm
 
 from rgkit import _validation
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.laws.base import Law
 from rgkit.systems.base import System
 from rgkit.training.arguments import check_member, check_optimizer, check_sampling
@@ -58,7 +58,7 @@ class TrainingResult:
             error. Empty for spins.
     """
 
-    network: FCNetwork
+    network: Network
     system: System
     objective: Objective
     head: Any
@@ -83,12 +83,12 @@ class TrainingDiverged(RuntimeError):
         )
         self.step, self.result = step, result
 
-    def __reduce__(self) -> tuple[type[Self], tuple[int, TrainingResult]]:
+    def __reduce__(self) -> tuple[type["TrainingDiverged"], tuple[int, TrainingResult]]:
         return type(self), (self.step, self.result)
 
 
 def train(
-    network: FCNetwork,
+    network: Network,
     system: System,
     objective: Objective,
     *,
@@ -169,12 +169,12 @@ class _Run:
     optimizer: optax.GradientTransformation | None
     bar: tqdm
 
-    def restart(self, network: FCNetwork, number: int, key: PRNGKeyArray) -> TrainingResult:
+    def restart(self, network: Network, number: int, key: PRNGKeyArray) -> TrainingResult:
         """The given network trained, or from the second on a fresh start."""
         init_key, run_key = jax.random.split(key)
         return self._trained(network.reinitialized(init_key) if number else network, run_key)
 
-    def _trained(self, network: FCNetwork, key: PRNGKeyArray) -> TrainingResult:
+    def _trained(self, network: Network, key: PRNGKeyArray) -> TrainingResult:
         head_key, key = jax.random.split(key)
         model = without_start(network), self.objective.init(network, head_key)
         source, batch_size = self.data.source, self.data.batch_size
@@ -219,7 +219,7 @@ class _Run:
                 break
         return arrays, state, finite
 
-    def _result(self, network: FCNetwork, model: Model, rows: list[tuple[int, Row, Any]]):
+    def _result(self, network: Network, model: Model, rows: list[tuple[int, Row, Any]]):
         steps, records, laws = zip(*rows, strict=True)
         finite = laws[-1] is not None
         trained, head = frozen_power(model, self.data) if finite else model

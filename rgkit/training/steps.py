@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from rgkit._content import Constant
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.fully_connected import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.training.objectives import Objective
 from rgkit.training.records import Model, batch_loss
 
@@ -29,13 +30,13 @@ class _Start:
 _START = _Start()
 
 
-def without_start(network: FCNetwork) -> FCNetwork:
+def without_start(network: Network) -> Network:
     """The network as it enters a compiled program: those of other `gain` or `bias_std` share it."""
     # a network of the user's own may use them
     return _with_start(network, _START, _START) if type(network) is FCNetwork else network
 
 
-def with_start(network: FCNetwork, start: FCNetwork) -> FCNetwork:
+def with_start(network: Network, start: Network) -> Network:
     """A trained network with the `gain` and `bias_std` of the one it started from."""
     return _with_start(network, start.gain, start.bias_std)
 
@@ -155,7 +156,7 @@ def run_steps(
     state: Any,
     x: Any,
     weights: Float[Array, " rows"],
-    keys: PRNGKeyArray,
+    keys: Key[Array, "..."],
     length: Int[Array, ""],
 ) -> tuple[Any, Any, Int[Array, ""]]:
     """Up to `PIECE` optimiser steps, frozen at the last finite ones once a loss is not finite.
@@ -197,7 +198,7 @@ def _where(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def pieces(keys: PRNGKeyArray) -> Iterator[tuple[PRNGKeyArray, int]]:
+def pieces(keys: Key[Array, "..."]) -> Iterator[tuple[Key[Array, "..."], int]]:
     """Keys of steps, along the last axis, in pieces of `PIECE`: each filled up, with its length.
 
     So one program makes any number of steps.

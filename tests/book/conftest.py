@@ -6,7 +6,7 @@ import shutil
 import threading
 
 import pytest
-from opened import BROWSERS, EXTRA, HTML, PAGES, SCHEMES, SWITCHES, Server, Visit
+from opened import BROWSERS, EXTRA, HTML, PAGES, SWITCHES, Server, Visit
 from playwright.sync_api import sync_playwright
 
 
@@ -21,21 +21,21 @@ def site():
 
 
 @pytest.fixture(scope="session")
-def browser():
+def context():
     command = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=command, args=SWITCHES)
-        yield chromium
+        yield chromium.new_context()  # one for all pages, which then share what they have loaded
         chromium.close()
 
 
 @pytest.fixture
-def visit(browser, site):
+def visit(context, site):
     """Open pages in a test that needs its own: ``visit("book/index", "dark")``."""
     opened = []
 
     def open_page(name, scheme="light", width=1280):
-        opened.append(Visit(browser, site, name, scheme, width))
+        opened.append(Visit(context, site, name, scheme, width))
         return opened[-1]
 
     yield open_page
@@ -43,13 +43,33 @@ def visit(browser, site):
         page.close()
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(name, scheme) for name in PAGES + EXTRA for scheme in SCHEMES],
-    ids="-".join,
-)
-def shared(browser, site, request):
-    """A page opened once for all the tests of a module that only look."""
-    page = Visit(browser, site, *request.param)
+@pytest.fixture(scope="module")
+def turn_to(context, site):
+    """Open pages for tests that set what they need: ``turn_to("book/index")`` keeps the page that is open."""
+    opened = []
+
+    def open_page(name):
+        if not opened or opened[-1].name != name:
+            while opened:
+                opened.pop().close()
+            opened.append(Visit(context, site, name, "light"))
+        return opened[-1]
+
+    yield open_page
+    for page in opened:
+        page.close()
+
+
+@pytest.fixture(scope="module", params=PAGES + EXTRA)
+def shared(context, site, request):
+    """A page opened once, in light, for all the tests of a module."""
+    page = Visit(context, site, request.param, "light")
     yield page
     page.close()
+
+
+@pytest.fixture(scope="module")
+def dark(shared):
+    """The same page opened again in the dark, for the tests that come last."""
+    shared.open("dark")
+    return shared

@@ -12,13 +12,17 @@ SWITCHES = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--no-first-run --disable-dev-shm-usage"
 ).split()
+SWITCHES.append(
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+)  # no way out, all the same
 CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [
     CONTENTS["root"],
     *(page["file"] for part in CONTENTS["parts"] for page in part["chapters"]),
 ]
+TEXTS = {page: (ROOT / f"{page}.md").read_text(encoding="utf8") for page in PAGES}
+CHAPTERS = [page for page, text in TEXTS.items() if "{code-cell}" in text]
 EXTRA = ["search", "genindex"]  # made by Sphinx
-SCHEMES = ("light", "dark")
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -97,20 +101,25 @@ class Chart:
 class Visit:
     """A page as a reader has it open, with everything that went wrong on the way."""
 
-    def __init__(self, browser, site, name, scheme, width=1280):
-        self.name, self.site, self.scheme = name, site, scheme
+    def __init__(self, context, site, name, scheme, width=1280):
+        self.name, self.site = name, site
         self.outside, self.problems = [], []
-        self.context = browser.new_context(
-            color_scheme=scheme, viewport={"width": width, "height": 900}
-        )
-        self.page = self.context.new_page()
+        self.page = context.new_page()
+        self.page.set_viewport_size({"width": width, "height": 900})
         self.listen()
-        self.page.goto(f"{site}/{name}.html", wait_until="load")
+        self.open(scheme)
+
+    def open(self, scheme):
+        """Load the page for a system that is light or dark, and forget what was wrong before."""
+        self.outside.clear()
+        self.problems.clear()
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.goto(f"{self.site}/{self.name}.html", wait_until="load")
         self.open_boxes()
         self.wait()
 
     def listen(self):
-        self.context.route("**/*", self.route)
+        self.page.on("request", self.ask)
         self.page.on("console", self.note)
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on(
@@ -118,11 +127,9 @@ class Visit:
         )
         self.page.on("response", self.answer)
 
-    def route(self, route):
-        if route.request.url.startswith((self.site, "data:", "blob:")):
-            return route.continue_()
-        self.outside.append(route.request.url)
-        return route.abort()
+    def ask(self, request):
+        if not request.url.startswith((self.site, "data:", "blob:")):
+            self.outside.append(request.url)
 
     def note(self, message):
         if message.type in ("error", "warning"):
@@ -150,6 +157,17 @@ class Visit:
         ready = "[...document.querySelectorAll('.vl-chart')].every(figure => figure.dataset.ready || !figure.clientWidth)"
         self.page.wait_for_function(ready)
 
+    def switch(self, scheme):
+        """Let the reader's system change between light and dark while the page is open."""
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.wait_for_function(
+            "scheme => document.documentElement.dataset.theme === scheme", arg=scheme
+        )
+
+    @property
+    def theme(self):
+        return self.page.get_attribute("html", "data-theme")
+
     def resize(self, width):
         self.page.set_viewport_size({"width": width, "height": 900})
         self.page.wait_for_timeout(600)
@@ -163,4 +181,4 @@ class Visit:
         return Chart(self.page.query_selector(f"#{name} .vl-chart"))
 
     def close(self):
-        self.context.close()
+        self.page.close()

@@ -3,13 +3,11 @@
 import re
 
 import pytest
-from opened import ROOT
+from opened import PAGES, ROOT
 
 LEDGER = (ROOT / "book/reference/claims-ledger.md").read_text(encoding="utf8")
 STATED = re.compile(r"\{prf:(?:theorem|proposition|corollary|lemma)\}[^\n]*\n:label: (\S+)")
-CHAPTERS = sorted(
-    path for part in ("ising", "fields") for path in (ROOT / "book" / part).glob("*.md")
-)
+CHAPTERS = [ROOT / f"{page}.md" for page in PAGES if not page.startswith("book/reference/")]
 
 
 def stated(text):

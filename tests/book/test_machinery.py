@@ -87,7 +87,7 @@ def test_glued_numbers_are_formatted():
 
 
 @pytest.mark.parametrize(
-    "value, text", [(1.23e-7, "1.2 × 10⁻⁷"), (5e10, "5.0 × 10¹⁰"), (-2.0, "-2.0 × 10⁰")]
+    "value, text", [(1.23e-7, "1.2 × 10⁻⁷"), (5e10, "5.0 × 10¹⁰"), (-2.0, "−2.0 × 10⁰")]
 )
 def test_powers_of_ten(value, text):
     assert charts.power(value) == text
@@ -204,7 +204,8 @@ def test_conda_environment_has_the_ranges_of_the_package():
     conda = {re.split("[<>=]", item)[0]: item for item in listed if isinstance(item, str)}
     assert conda.pop("python").removeprefix("python") == project["requires-python"]
     assert {conda.pop("pip"), conda.pop("nbgitpuller")} == {"pip", "nbgitpuller"}
-    assert sorted(conda.values()) == sorted(project["dependencies"])
+    wanted = project["dependencies"] + project["optional-dependencies"]["notebooks"]
+    assert sorted(conda.values()) == sorted(wanted)
     (pip,) = [item["pip"] for item in listed if isinstance(item, dict)]
     assert pip == ["--editable .[book]"]
 
@@ -221,6 +222,7 @@ def test_locks_have_hashes_and_no_addresses(name):
 def test_locks_hold_every_dependency(extra, lock):
     project = pyproject()
     text = (ROOT / "locks" / f"{lock}.txt").read_text()
-    wanted = project["dependencies"] + project["optional-dependencies"][extra]
-    names = [re.split(r"[<>=\[]", item)[0] for item in wanted]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["notebooks"] + extras[extra]
+    names = {re.split(r"[<>=\[]", item)[0] for item in wanted} - {project["name"]}
     assert [name for name in names if f"\n{name}==" not in text] == []

@@ -2,17 +2,13 @@
 
 import html.parser
 import posixpath
-from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
 
-import nbformat
 import pytest
-from opened import HTML, PAGES, ROOT
+from opened import CHAPTERS, HTML, PAGES, ROOT
 from sphinx.util.inventory import InventoryFile
 
 import rgkit
-
-CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / f"{page}.md").read_text()]
 
 
 class Document(html.parser.HTMLParser):
@@ -73,22 +69,6 @@ def test_search_finds_a_term(visit, site):
     page.wait_for_selector("#search-results li a")
     page.wait_for_selector("#search-results li p.context")
     assert "decimation" in page.inner_text("#search-results").lower()
-
-
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_the_notebook_downloads(visit, name, tmp_path):
-    page = visit(name).page
-    page.click("button[aria-label='Download this page']")
-    with page.expect_download() as download:
-        page.click(".btn-download-notebook-button, a[href$='.ipynb']")
-    path = Path(tmp_path, "chapter.ipynb")
-    download.value.save_as(path)
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    assert "rgkit" in notebook.cells[0].source
-    assert not any(cell.get("outputs") for cell in notebook.cells)
-    markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    assert "{glue" not in markdown and "```{" not in markdown and ":::{" not in markdown
 
 
 def test_launch_buttons_wait_for_an_address(documents):

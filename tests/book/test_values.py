@@ -14,8 +14,8 @@ def decimated(coupling, b):
 
 
 @pytest.mark.parametrize("coupling", [0.5, 1.0, 2.0])
-def test_the_opening_gap_of_decimation(visit, coupling):
-    chart = visit("book/index").figure("fig-opening")
+def test_the_opening_gap_of_decimation(turn_to, coupling):
+    chart = turn_to("book/index").figure("fig-opening")
     chart.set(K=coupling)
     rows = chart.drawn("K", "b", "gap")
     exact = [
@@ -26,8 +26,8 @@ def test_the_opening_gap_of_decimation(visit, coupling):
     np.testing.assert_allclose([row["gap"] for row in rows], exact, atol=1e-6)
 
 
-def test_entropy_and_correlation_length_with_a_field(visit):
-    chart = visit("book/ising/chain-of-spins").figure("fig-two-readings")
+def test_entropy_and_correlation_length_with_a_field(turn_to):
+    chart = turn_to("book/ising/chain-of-spins").figure("fig-two-readings")
     chart.set(h=0.4)
     fields = set()
     for rows in chart.sets("K", "bits", "xi"):
@@ -43,8 +43,8 @@ def test_entropy_and_correlation_length_with_a_field(visit):
 
 
 @pytest.mark.parametrize("start, block", [(1.5, 2), (-1.0, 3), (0.7, 5)])
-def test_the_cobweb_follows_the_flow(visit, start, block):
-    chart = visit("book/ising/renormalizing-the-chain").figure("fig-cobweb")
+def test_the_cobweb_follows_the_flow(turn_to, start, block):
+    chart = turn_to("book/ising/renormalizing-the-chain").figure("fig-cobweb")
     chart.set(start=start, block=block)
     rows = chart.rows("n", "K")[:4]
     flow = rg.ising_decimation(block).flow({"K": start}, n_steps=3)["K"]
@@ -52,8 +52,8 @@ def test_the_cobweb_follows_the_flow(visit, start, block):
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_the_flow_in_the_plane(visit, size):
-    chart = visit("book/ising/renormalizing-the-chain").figure("fig-flow-plane")
+def test_the_flow_in_the_plane(turn_to, size):
+    chart = turn_to("book/ising/renormalizing-the-chain").figure("fig-flow-plane")
     chart.set(K0=1.2, h0=0.3, size=size)
     rows = sorted(chart.rows("n", "K", "h"), key=lambda row: row["n"])[:4]
     flow = rg.ising_decimation(size).flow({"K": 1.2, "h": 0.3}, n_steps=3)
@@ -61,8 +61,8 @@ def test_the_flow_in_the_plane(visit, size):
     np.testing.assert_allclose([row["h"] for row in rows], flow["h"].astype(float), atol=1e-9)
 
 
-def test_the_entropy_that_survives(visit):
-    chart = visit("book/ising/renormalizing-the-chain").figure("fig-survives")
+def test_the_entropy_that_survives(turn_to):
+    chart = turn_to("book/ising/renormalizing-the-chain").figure("fig-survives")
     chart.set(keep=4)
     rows = [row for row in chart.rows("K", "share", "after") if 0.1 < row["K"] < 2.5]
     kept = np.array(
@@ -73,8 +73,8 @@ def test_the_entropy_that_survives(visit):
     np.testing.assert_allclose([row["after"] for row in rows], math.log(2) - kept, atol=1e-9)
 
 
-def test_the_two_distances_sit_at_the_decimated_coupling(visit):
-    chart = visit("book/ising/coarse-graining-kernels").figure("fig-two-distances")
+def test_the_two_distances_sit_at_the_decimated_coupling(turn_to):
+    chart = turn_to("book/ising/coarse-graining-kernels").figure("fig-two-distances")
     chart.set(start=1.3, block=4)
     marks = min(chart.sets("K", "distance", "nats"), key=len)
     coupling = decimated(1.3, 4)
@@ -87,8 +87,8 @@ def test_the_two_distances_sit_at_the_decimated_coupling(visit):
 
 
 @pytest.mark.parametrize("r, u", [(-1.0, 0.5), (2.0, 1.5)])
-def test_the_density_on_two_maps(visit, r, u):
-    chart = visit("book/fields/exponential-families").figure("fig-two-charts")
+def test_the_density_on_two_maps(turn_to, r, u):
+    chart = turn_to("book/fields/exponential-families").figure("fig-two-charts")
     chart.set(r=r, u=u)
     rows = chart.rows("x", "density", "m2")
     phi = np.linspace(-6, 6, 2401)
@@ -103,8 +103,8 @@ def test_the_density_on_two_maps(visit, r, u):
 
 
 @pytest.mark.parametrize("block", [1, 7, 24])
-def test_the_density_of_block_averages(visit, block):
-    chart = visit("book/fields/block-averages").figure("fig-peaks-to-bell")
+def test_the_density_of_block_averages(turn_to, block):
+    chart = turn_to("book/fields/block-averages").figure("fig-peaks-to-bell")
     chart.set(b=block)
     shown = [
         rows
@@ -122,8 +122,8 @@ def test_the_density_of_block_averages(visit, block):
 
 
 @pytest.mark.parametrize("block", [1, 10, 60])
-def test_the_joint_density_of_kept_sites(visit, block):
-    chart = visit("book/fields/chain-of-fields").figure("fig-field-decimation")
+def test_the_joint_density_of_kept_sites(turn_to, block):
+    chart = turn_to("book/fields/chain-of-fields").figure("fig-field-decimation")
     chart.set(b=block)
     rows = chart.drawn("a", "c", "p")
     cell = 4 / 29

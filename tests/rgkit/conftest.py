@@ -1,3 +1,5 @@
+import gc
+
 import jax
 import pytest
 from hypothesis import settings
@@ -5,6 +7,14 @@ from hypothesis import settings
 jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("exact", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("exact")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled():
+    """Let go of a file's compiled programs, of which JAX keeps all."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(params=range(3))

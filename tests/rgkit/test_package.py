@@ -1,4 +1,4 @@
-"""The package as a whole: light to import, no global settings touched, stored sweeps that say what made them."""
+"""The package as a whole: light to import, and no global settings touched."""
 
 import hashlib
 import json
@@ -6,12 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import rgkit as rg
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ROOT / "book" / "data"
 
 
 def test_importing_changes_no_setting_of_jax():
@@ -37,33 +34,6 @@ def test_every_public_name_resolves_whatever_was_imported_first():
 def test_no_module_shadows_a_public_name():
     modules = {path.stem for path in Path(rg.__file__).parent.glob("*.py")} - {"charts", "sweeps"}
     assert not modules & set(rg.__all__)
-
-
-def stored():
-    return sorted(
-        path.stem
-        for path in (Path(rg.__file__).parent / "data").glob("*.csv")
-        if path.stem != "speed"
-    )
-
-
-def test_every_sweep_has_its_script_and_every_script_its_sweep():
-    assert stored() == sorted(path.stem.removeprefix("make_") for path in SCRIPTS.glob("make_*.py"))
-
-
-@pytest.mark.parametrize("name", stored())
-def test_stored_sweeps_were_made_by_the_script_that_stands_there(name):
-    about = json.loads((Path(rg.__file__).parent / "data" / f"{name}.json").read_text())
-    script = SCRIPTS / f"make_{name}.py"
-    assert about["made_by"][script.name] == rg.sweeps.fingerprint(script)[script.name], (
-        f"run `make sweeps`: {name} is stale"
-    )
-    assert len(rg.sweeps.load(name)) > 0
-
-
-def test_an_unknown_sweep_lists_those_there_are():
-    with pytest.raises(ValueError, match="name must be one of the stored sweeps"):
-        rg.sweeps.load("nothing")
 
 
 def test_the_speed_table_was_made_by_the_benchmarks_that_stand_there():

@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 from tqdm import tqdm
 
 from rgkit import _validation
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.systems.base import System
 from rgkit.training.arguments import check_optimizer, check_sampling
 from rgkit.training.ensemble import members
@@ -51,7 +51,7 @@ class EnsembleResult:
     _places: tuple[tuple[int, int], ...]
     _arguments: tuple[dict, ...]
 
-    def network(self, member: int) -> FCNetwork:
+    def network(self, member: int) -> Network:
         """The trained network of one member."""
         return self._one(self.networks, member)
 
@@ -78,7 +78,7 @@ def train_ensemble(
     *,
     steps: int,
     system: Callable[[Any], System] = members.chain,
-    network: Callable[[Any, PRNGKeyArray], FCNetwork] = members.network,
+    network: Callable[[Any, PRNGKeyArray], Network] = members.network,
     batch_size: int | None = None,
     pool: int | None = None,
     optimizer: optax.GradientTransformation | None = None,

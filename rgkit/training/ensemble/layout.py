@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import pandas as pd
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key
 
 CACHED_BYTES = 2**24
 HOST_MEMORY = 2**30
@@ -107,11 +107,11 @@ def choose_layout(n_runs: int, n_devices: int, step: int, held: int, memory: int
     return Layout(together * -(-parts // blocks), together)
 
 
-def draw_alike(keys: PRNGKeyArray) -> bool:
+def draw_alike(keys: Key[Array, "..."]) -> bool:
     """Whether keys of this kind draw the same numbers under ``jax.vmap`` as one by one."""
     return str(jax.random.key_impl(keys)) == SIDE_BY_SIDE
 
 
-def over_keys(function: Callable, keys: PRNGKeyArray) -> Any:
+def over_keys(function: Callable, keys: Key[Array, "..."]) -> Any:
     """A function of every key, as it is of each alone."""
     return jax.vmap(function)(keys) if draw_alike(keys) else jax.lax.map(function, keys)

@@ -9,12 +9,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pandas as pd
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key, PRNGKeyArray
 
 from rgkit import _content, _validation
 from rgkit._content import Constant
 from rgkit.kernels.channels import GaussianChannel, SpinChannel
-from rgkit.kernels.network import FCNetwork
+from rgkit.kernels.fully_connected import FCNetwork
+from rgkit.kernels.network import Network
 from rgkit.systems.base import Enumerable, System
 from rgkit.systems.ising import IsingChain
 from rgkit.systems.scalar import ScalarChain
@@ -58,7 +59,7 @@ def _shared(chain):
     return chain
 
 
-def network(row: Row, key: PRNGKeyArray) -> FCNetwork:
+def network(row: Row, key: PRNGKeyArray) -> Network:
     """The network of a row, with ``depth`` (1) hidden layers of ``width`` (64) units.
 
     It goes from ``n_sites`` to ``n_features``.
@@ -81,7 +82,7 @@ def network(row: Row, key: PRNGKeyArray) -> FCNetwork:
 
 
 @functools.cache
-def _initializer(widths, channel, options) -> Callable[[PRNGKeyArray], FCNetwork]:
+def _initializer(widths, channel, options) -> Callable[[PRNGKeyArray], Network]:
     """A compiled start for one architecture: a thousand in eager mode would take too long."""
     return eqx.filter_jit(lambda key: FCNetwork(widths, channel, key=key, **dict(options)))
 
@@ -110,13 +111,13 @@ class Member:
         pooled: whether it has a pool.
     """
 
-    network: FCNetwork
+    network: Network
     system: System
     objective: Objective
     train_key: PRNGKeyArray
     data_key: PRNGKeyArray
-    init_keys: PRNGKeyArray
-    run_keys: PRNGKeyArray
+    init_keys: Key[Array, "..."]
+    run_keys: Key[Array, "..."]
     batch_size: int | None
     pooled: bool
 
@@ -153,7 +154,7 @@ class Makers:
 
     objective: Objective | Callable[[Any], Objective]
     system: Callable[[Any], System]
-    network: Callable[[Any, PRNGKeyArray], FCNetwork]
+    network: Callable[[Any, PRNGKeyArray], Network]
     batch_size: int | None
     pooled: bool
 

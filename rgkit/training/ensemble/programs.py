@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key
 
 from rgkit._content import Constant
 from rgkit.training import records, steps
@@ -103,7 +103,7 @@ def start_of(objective: Constant, network, init_key, run_key, first: bool):
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def step_keys(keys: PRNGKeyArray, length: int) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+def step_keys(keys: Key[Array, "..."], length: int) -> tuple[Key[Array, "..."], Key[Array, "..."]]:
     """The keys of runs after a chunk, and those of its steps, as `rgkit.train` splits them."""
 
     def split(key):

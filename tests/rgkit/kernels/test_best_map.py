@@ -1,5 +1,6 @@
 """The certificate on the best deterministic map, by enumeration and by classes of equal weight."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -22,9 +23,9 @@ def test_levels_are_those_of_the_enumeration(coupling, field, n):
     np.testing.assert_allclose(np.sort(weights), np.sort(chain.probabilities()), rtol=1e-9)
 
 
-@given(st.floats(-2, 2), st.integers(2, 12))
-def test_levels_of_an_open_chain(coupling, n):
-    chain = rg.IsingChain(coupling, n_sites=n, periodic=False)
+@given(st.floats(-2, 2), st.sampled_from([0.0, 0.5, -1.2]), st.integers(2, 12))
+def test_levels_of_an_open_chain(coupling, field, n):
+    chain = rg.IsingChain(coupling, field, n_sites=n, periodic=False)
     log_weight, log_count = rg.energy_levels(chain)
     weights = np.repeat(np.exp(log_weight), np.rint(np.exp(log_count)).astype(int))
     np.testing.assert_allclose(np.sort(weights), np.sort(chain.probabilities()), rtol=1e-9)
@@ -51,10 +52,9 @@ def test_no_map_of_a_tiny_chain_beats_the_lower_bound(coupling, field):
 
 
 def test_water_filling_by_hand():
-    # p = (1/2, 1/4, 1/8, 1/8) into two bins: 1/2 is not above the level 1/2, so nothing is lost; into four: all stand alone
-    chain = rg.IsingChain(
-        np.log(3) / 4, n_sites=2
-    )  # weights 3, 3, 1, 1 over 8 on a ring of two bonds: e^{2K} : e^{-2K}
+    # a ring of two bonds: e^{2K} : e^{-2K}, so that the weights are 3, 3, 1, 1 over 8; into two bins
+    # nothing is lost, into four all stand alone
+    chain = rg.IsingChain(np.log(3) / 4, n_sites=2)
     np.testing.assert_allclose(np.sort(chain.probabilities()), [1 / 8, 1 / 8, 3 / 8, 3 / 8])
     assert rg.water_filling_divergence(chain, 1) == pytest.approx(0, abs=1e-12)
     entropy = -(0.75 * np.log(3 / 8) + 0.25 * np.log(1 / 8))
@@ -98,10 +98,87 @@ def test_critical_ratios(coupling, value):
     assert rg.critical_ratio(rg.IsingChain(coupling, n_sites=2)) == pytest.approx(value, abs=5e-5)
 
 
-def test_errors_say_what_to_do():
-    with pytest.raises(ValueError, match="field must be 0 for an open chain"):
-        rg.energy_levels(rg.IsingChain(1.0, 0.1, n_sites=4, periodic=False))
-    with pytest.raises(ValueError, match="n_sites = 21 is too large for the greedy map"):
-        rg.greedy_map(rg.IsingChain(1.0, n_sites=21), 4)
-    with pytest.raises(ValueError, match="n must be at least 1"):
-        rg.water_filling_divergence(rg.IsingChain(1.0, n_sites=4), 0)
+def listing(chain):
+    """The same law, known by its list alone."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Listed:
+        n_sites: int = chain.n_sites
+        values: rg.Values = rg.Values.SPINS
+
+        def sample(self, key, n_samples):
+            return chain.sample(key, n_samples)
+
+        def configurations(self):
+            return chain.configurations()
+
+        def probabilities(self):
+            return chain.probabilities()
+
+    return Listed()
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("field", [0.0, 0.3])
+@pytest.mark.parametrize("n", [1, 3, 8, 11])
+def test_a_system_that_lists_its_configurations_needs_no_closed_form(periodic, field, n):
+    chain = rg.IsingChain(0.7, field, n_sites=8, periodic=periodic)
+    listed = listing(chain)
+    closed = rg.water_filling_divergence(chain, n)
+    assert rg.water_filling_divergence(listed, n) == pytest.approx(closed, abs=1e-12)
+    np.testing.assert_array_equal(rg.greedy_map(listed, 3).table, rg.greedy_map(chain, 3).table)
+
+
+def test_recorded_spins_have_a_best_map_too():
+    rows = np.where(np.random.default_rng(0).normal(size=(60, 5)) > 0.3, 1, -1)
+    system = rg.EmpiricalSystem(rows)
+    greedy = rg.pushforward(system, rg.greedy_map(system, 2)).divergence()
+    assert 0 <= rg.water_filling_divergence(system, 2) <= greedy < 0.01
+    log_weight, log_count = rg.energy_levels(system)
+    assert np.exp(log_count).sum() == pytest.approx(len(np.unique(rows, axis=0)))
+    assert np.exp(log_weight + log_count).sum() == pytest.approx(1)
+
+
+def test_a_frozen_chain_has_no_critical_ratio():
+    assert rg.critical_ratio(rg.IsingChain(1e3, n_sites=4)) == np.inf
+
+
+FIELDS = rg.ScalarChain((3.0,), 1.0, n_sites=4)
+
+
+@pytest.mark.parametrize(
+    "ask, error, message",
+    [
+        (
+            lambda: rg.critical_ratio(FIELDS),
+            TypeError,
+            r"a method entropy_rate\(\).*got ScalarChain",
+        ),
+        (lambda: rg.energy_levels(FIELDS), TypeError, "energy_levels needs a system of spins with"),
+        (lambda: rg.water_filling_divergence(FIELDS, 2), TypeError, "pass a rgkit.IsingChain"),
+        (
+            lambda: rg.greedy_map(FIELDS, 2),
+            TypeError,
+            "the greedy map needs a system of spins with",
+        ),
+        (lambda: rg.greedy_map(0.5, 2), TypeError, "got float"),
+        (
+            lambda: rg.greedy_map(rg.IsingChain(1.0, n_sites=21), 4),
+            ValueError,
+            "n_sites = 21 is too large for the greedy map",
+        ),
+        (
+            lambda: rg.greedy_map(rg.IsingChain(1.0, n_sites=4), 30),
+            ValueError,
+            "n = 30 is too large for the greedy map",
+        ),
+        (
+            lambda: rg.water_filling_divergence(rg.IsingChain(1.0, n_sites=4), 0),
+            ValueError,
+            "n must be at least 1",
+        ),
+    ],
+)
+def test_errors_say_what_to_do(ask, error, message):
+    with pytest.raises(error, match=message):
+        ask()

@@ -110,7 +110,7 @@ def test_normalized_networks_have_mean_zero_and_full_power_on_their_sample(width
         after.mean(0), 0, atol=1e-5
     )  # rounding of float32 features that were of order ten
     assert (after**2).sum(1).mean() == pytest.approx(widths[-1] * power, rel=1e-6)
-    # one scale for all features: their shape, and so their capacity to be white, is the network's own
+    # one scale for all features: their shape, and so how white they can be, is the network's own
     np.testing.assert_allclose(np.corrcoef(after.T), np.corrcoef(before.T), atol=1e-5)
     np.testing.assert_allclose(
         after.std(0) / before.std(0), (after.std() / (before - before.mean(0)).std()), rtol=1e-5
@@ -146,7 +146,7 @@ def test_a_batch_is_the_network_row_by_row():
         (
             lambda: rg.FCNetwork((6, 3), "spin", key=jax.random.key(0)),
             TypeError,
-            "channel must be a rgkit.SpinChannel or a",
+            "channel must be a rgkit.SpinChannel, a rgkit.GaussianChannel or one of",
         ),
         (
             lambda: rg.FCNetwork((6, 3), rg.SpinChannel(), key=jax.random.PRNGKey(0)),
@@ -164,19 +164,23 @@ def test_a_batch_is_the_network_row_by_row():
         (
             lambda: make().normalized(jnp.ones((2, 6))),
             TypeError,
-            r"normalized\(\) needs a network with a rgkit.GaussianChannel",
+            r"normalized\(\) needs real features with noise.*with a rgkit.GaussianChannel",
         ),
         (lambda: real().normalized(jnp.ones((2, 6))), ValueError, "x must make the features vary"),
-        (lambda: real().hard(), TypeError, r"hard\(\) needs a network with a rgkit.SpinChannel"),
+        (
+            lambda: real().hard(),
+            TypeError,
+            r"hard\(\) needs features that are spins.*with a rgkit.SpinChannel",
+        ),
         (
             lambda: real().log_probability(jnp.ones(6)),
             TypeError,
-            "log_probability over 2\\*\\*n outcomes needs a network",
+            r"log_probability over 2\*\*n outcomes needs features that are spins",
         ),
         (
             lambda: real().push(jnp.ones((2, 6)), jnp.ones(2) / 2),
             TypeError,
-            "push to the law of 2\\*\\*n outcomes needs a network",
+            r"push to the law of 2\*\*n outcomes needs features that are spins",
         ),
     ],
 )

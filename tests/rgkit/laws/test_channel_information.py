@@ -1,4 +1,4 @@
-"""Information through the Gaussian channel: streamed against dense, bounds against closed forms, memory."""
+"""Information through channels with noise: streamed against dense, and bounds against the truth."""
 
 import dataclasses
 import math
@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.scipy.special import logsumexp
+from scipy.special import entr
 
 import rgkit as rg
-from rgkit.laws import channel_information as information
+from rgkit.kernels import mixtures
 
 CHANNEL = rg.GaussianChannel(power=1.0, noise=0.1)
 
@@ -35,7 +36,7 @@ def dense(y, centres, shares, weights, noise):
     "M, n, entries", [(1, 2, 64), (7, 1, 64), (64, 2, 64), (100, 3, 1000), (100, 2, 2**20)]
 )
 def test_streamed_value_and_gradient_are_the_dense_ones(M, n, entries, monkeypatch):
-    monkeypatch.setattr(information, "TILE_ENTRIES", entries)  # many tiles, a remainder among them
+    monkeypatch.setattr(mixtures, "TILE_ENTRIES", entries)  # many tiles, a remainder among them
     with jax.enable_x64(True):
         y, centres, shares, weights = (jnp.asarray(array, jnp.float64) for array in cloud(M, n))
 
@@ -46,11 +47,11 @@ def test_streamed_value_and_gradient_are_the_dense_ones(M, n, entries, monkeypat
             )(y, centres)
 
         for streamed, expected in zip(
-            *map(jax.tree.leaves, (both(information.mean_log_mixture), both(dense))), strict=True
+            *map(jax.tree.leaves, (both(mixtures.mean_log_gaussians), both(dense))), strict=True
         ):
             np.testing.assert_allclose(streamed, expected, rtol=1e-10, atol=1e-12)
         few = y[: M // 2 + 1], centres, shares[: M // 2 + 1], weights, 0.1
-        assert float(information.mean_log_mixture(*few)) == pytest.approx(
+        assert float(mixtures.mean_log_gaussians(*few)) == pytest.approx(
             float(dense(*few)), rel=1e-12
         )
 
@@ -58,9 +59,9 @@ def test_streamed_value_and_gradient_are_the_dense_ones(M, n, entries, monkeypat
 def test_centres_of_weight_zero_count_nowhere():
     y, centres, shares, weights = cloud(20)
     weights = weights.at[:5].set(0.0) / weights[5:].sum()
-    kept = information.mean_log_mixture(y, centres[5:], shares, weights[5:], 0.1)
-    gradient = jax.grad(information.mean_log_mixture, 1)(y, centres, shares, weights, 0.1)
-    assert float(information.mean_log_mixture(y, centres, shares, weights, 0.1)) == pytest.approx(
+    kept = mixtures.mean_log_gaussians(y, centres[5:], shares, weights[5:], 0.1)
+    gradient = jax.grad(mixtures.mean_log_gaussians, 1)(y, centres, shares, weights, 0.1)
+    assert float(mixtures.mean_log_gaussians(y, centres, shares, weights, 0.1)) == pytest.approx(
         float(kept), rel=1e-5
     )
     assert not gradient[:5].any() and jnp.isfinite(gradient).all()
@@ -68,7 +69,7 @@ def test_centres_of_weight_zero_count_nowhere():
 
 def test_it_maps_over_an_ensemble():
     y, centres, shares, weights = cloud(30)
-    gradient = jax.grad(lambda f: information.mean_log_mixture(y, f, shares, weights, 0.1))
+    gradient = jax.grad(lambda f: mixtures.mean_log_gaussians(y, f, shares, weights, 0.1))
     stacked = jax.vmap(gradient)(jnp.stack([centres, 2 * centres]))
     for member, scale in zip(stacked, (1, 2), strict=True):
         np.testing.assert_allclose(member, gradient(scale * centres), rtol=1e-4, atol=1e-6)
@@ -177,8 +178,11 @@ def test_the_estimates_are_bounds_in_expectation():
     ]
     truth, distance = closed_form(spread), divergence(spread)
     for name, exact, sign in (
-        ("lower", truth, 1), ("upper", truth, -1), ("divergence_lower", distance, 1), ("divergence_upper", distance, -1),
-    ):  # fmt: skip
+        ("lower", truth, 1),
+        ("upper", truth, -1),
+        ("divergence_lower", distance, 1),
+        ("divergence_upper", distance, -1),
+    ):
         values = np.array([getattr(e, name) for e in estimates])
         assert (
             sign * (exact - values.mean()) > 3 * values.std() / len(values) ** 0.5
@@ -241,26 +245,24 @@ def test_capacity_is_attained_by_white_features():
 MEMORY = """
 import pathlib, re, resource
 import jax, jax.numpy as jnp
-from rgkit.laws.channel_information import batch_information
-from rgkit.kernels.network import GaussianChannel
+from rgkit.kernels.channels import GaussianChannel
 M = 2**14
 weights, features = jnp.full(M, 1 / M), jax.random.normal(jax.random.key(0), (M, 4))
-step = jax.jit(jax.value_and_grad(lambda f: batch_information(f, weights, GaussianChannel(), jax.random.key(1))))
+channel, key = GaussianChannel(), jax.random.key(1)
+step = jax.jit(jax.value_and_grad(lambda f: channel.batch_information(f, weights, key)))
 value, gradient = jax.block_until_ready(step(features))
 assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
 # kilobytes; getrusage counts the parent's peak too, so it serves only where /proc is missing
 status = pathlib.Path("/proc/self/status")
-peak = re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1] if status.exists() else resource.getrusage(0).ru_maxrss
-print(peak)
+peak = re.search(r"VmHWM:\\s*(\\d+)", status.read_text()) if status.exists() else None
+print(peak[1] if peak else resource.getrusage(0).ru_maxrss)
 """
 
 
 def temporaries(M):
     """Bytes that the compiled value and gradient take beside their arguments and results."""
     weights, features = jnp.full(M, 1 / M), jnp.zeros((M, 4))
-    step = jax.value_and_grad(
-        lambda f: information.batch_information(f, weights, CHANNEL, jax.random.key(1))
-    )
+    step = jax.value_and_grad(lambda f: CHANNEL.batch_information(f, weights, jax.random.key(1)))
     return jax.jit(step).lower(features).compile().memory_analysis().temp_size_in_bytes
 
 
@@ -281,7 +283,7 @@ def test_memory_grows_as_the_batch_and_not_as_its_square():
         (
             lambda: rg.information_bounds(spins(), np.ones((4, 6)), jax.random.key(0)),
             TypeError,
-            "needs a network with a rgkit.Gauss",
+            "information_bounds needs real features with noise.*a rgkit.GaussianChannel",
         ),
         (
             lambda: bounds_of(np.ones((4, 5))),
@@ -299,6 +301,167 @@ def test_memory_grows_as_the_batch_and_not_as_its_square():
 def test_bad_arguments_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+class LaplaceChannel(rg.AbstractNoiseChannel):
+    """Noise with a density that falls exponentially on both sides."""
+
+    def scale(self):
+        return (self.noise / 2) ** 0.5
+
+    def noise_log_density(self, z):
+        return -abs(z) / self.scale() - math.log(2 * self.scale())
+
+    def draw_noise(self, key, shape, dtype):
+        return self.scale() * jax.random.laplace(key, shape, dtype)
+
+    def noise_entropy(self):
+        return 1 + math.log(2 * self.scale())
+
+
+def by_quadrature(channel, features, weights):
+    """I(x;y) and the divergence of y from white noise, of one feature with few values."""
+    y = np.linspace(-12, 12, 200_001)
+    with jax.enable_x64(True):
+        densities = np.exp(channel.noise_log_density(jnp.asarray(y[None] - features[:, None])))
+    q = weights @ densities
+    own = np.trapezoid(entr(q), y)
+    v = channel.output_variance
+    cross = np.trapezoid(q * (y**2 / v + np.log(2 * np.pi * v)) / 2, y)
+    return own - channel.noise_entropy(), cross - own
+
+
+@pytest.mark.parametrize("make", [rg.GaussianChannel, LaplaceChannel])
+@pytest.mark.parametrize("noise", [0.3, 0.03])
+def test_bounds_bracket_the_quadrature_for_a_noise_of_ones_own(make, noise, key):
+    channel, ring = make(noise=noise), rg.IsingChain(0.4, 0.2, n_sites=3)
+    network = rg.FCNetwork((3, 1), channel, key=jax.random.key(5), bias_std=0.3)
+    network = network.normalized(ring.sample(jax.random.key(6), 4096))
+    features = np.asarray(network.batch(ring.configurations()), float)[:, 0]
+    truth, distance = by_quadrature(channel, features, ring.probabilities())
+    bounds = rg.information_bounds(network, ring.sample(key, 2048), jax.random.fold_in(key, 1))
+    assert bounds.lower - 4 * bounds.lower_error < truth < bounds.upper + 4 * bounds.upper_error
+    assert bounds.divergence_lower - 4 * bounds.divergence_lower_error < distance
+    assert distance < bounds.divergence_upper + 4 * bounds.divergence_upper_error
+    assert bounds.upper - bounds.lower < 0.05 and bounds.lower_error < 0.05 and not bounds.flags
+
+
+@pytest.mark.parametrize("make", [rg.GaussianChannel, LaplaceChannel])
+def test_the_batch_estimate_of_any_noise_is_the_dense_one(make):
+    channel, key = make(noise=0.1), jax.random.key(3)
+    f, weights = jax.random.normal(jax.random.key(1), (40, 2)), jnp.full(40, 1 / 40)
+    y = np.asarray(f + channel.draw_noise(key, f.shape, f.dtype), float)
+    log_p = np.asarray(channel.noise_log_density(y[:, None] - np.asarray(f)[None])).sum(-1)
+    dense = np.mean(np.diag(log_p) - np.log(np.exp(log_p).mean(1)))
+    assert float(channel.batch_information(f, weights, key)) == pytest.approx(dense, abs=1e-5)
+
+
+def separated(noise, dtype="float32"):
+    """A network on the ring of four sites whose features are all apart, and its samples."""
+    ring = rg.IsingChain(0.5, n_sites=4)
+    channel = rg.GaussianChannel(noise=noise)
+    network = rg.FCNetwork((4, 8, 2), channel, key=jax.random.key(0), bias_std=0.5, dtype=dtype)
+    x = ring.sample(jax.random.key(1), 4096)
+    return network.normalized(x), x, ring.entropy()
+
+
+@pytest.mark.parametrize("noise", [1e-5, 1e-7, 1e-10])
+def test_small_noise_costs_no_digits(noise):
+    network, x, entropy = separated(noise)
+    bounds = rg.information_bounds(network, x, jax.random.key(2))
+    assert bounds.lower - 4 * bounds.lower_error < entropy < bounds.upper + 4 * bounds.upper_error
+    assert bounds.upper - bounds.lower < 0.01 and not bounds.flags
+    # all configurations are told apart, so that only their frequencies are left
+    rows, counts = np.unique(np.asarray(x), axis=0, return_counts=True)
+    sampled = -np.sum(counts / 4096 * np.log(counts / 4096))
+    assert bounds.lower == pytest.approx(sampled, abs=1e-3)
+
+
+def test_features_that_float32_cannot_carry_are_flagged():
+    network, x, _ = separated(1e-13)
+    (flag,) = rg.information_bounds(network, x, jax.random.key(2)).flags
+    assert flag.startswith("float32 rounds the features by") and "dtype='float64'" in flag
+    with jax.enable_x64(True):
+        network, x, _ = separated(1e-13, "float64")
+        assert not rg.information_bounds(network, x, jax.random.key(2)).flags
+
+
+def test_rows_that_no_other_can_reach_make_the_upper_estimate_infinite():
+    class Uniform(rg.AbstractNoiseChannel):
+        def noise_log_density(self, z):
+            half = (3 * self.noise) ** 0.5
+            return jnp.where(abs(z) <= half, -math.log(2 * half), -jnp.inf)
+
+        def draw_noise(self, key, shape, dtype):
+            half = (3 * self.noise) ** 0.5
+            return jax.random.uniform(key, shape, dtype, -half, half)
+
+        def noise_entropy(self):
+            return math.log(2 * (3 * self.noise) ** 0.5)
+
+    network = rg.FCNetwork((1, 1), Uniform(noise=1e-4), key=jax.random.key(0))
+    x = jax.random.normal(jax.random.key(1), (50, 1))
+    bounds = rg.information_bounds(network.normalized(x), x, jax.random.key(2))
+    assert bounds.upper == np.inf and bounds.divergence_lower == -np.inf
+    assert any("upper is infinite" in flag for flag in bounds.flags)
+    assert np.isfinite([bounds.lower, bounds.divergence_upper, bounds.lower_error]).all()
+
+
+@pytest.mark.parametrize(
+    "method, stated, message",
+    [
+        ("draw_noise", lambda s, k, shape, d: jax.random.laplace(k, shape, d), "variance noise"),
+        ("noise_entropy", lambda s: 0.0, "entropy noise_entropy"),
+        ("draw_noise", lambda s, k, shape, d: 0.1 + 0 * jax.random.normal(k, shape), "mean 0"),
+    ],
+)
+def test_a_noise_that_is_not_what_it_states_is_refused(method, stated, message):
+    channel = type("Mistaken", (LaplaceChannel,), {method: stated})(noise=0.5)
+    network = linear(2, channel=channel)[0]
+    x = GaussianRing().sample(jax.random.key(0), 1000)
+    with pytest.raises(ValueError, match=f"Mistaken states noise of {message}"):
+        rg.information_bounds(network, x, jax.random.key(1))
+
+
+@pytest.mark.parametrize(
+    "make, dtype, most",
+    [
+        (rg.GaussianChannel, "float32", 8e4),
+        (rg.GaussianChannel, "float64", 4e13),
+        (LaplaceChannel, "float32", 7e7),
+    ],
+)
+def test_precision_that_cannot_carry_the_noise_is_refused(make, dtype, most):
+    make(noise=1 / most).check_precision(dtype)
+    make(power=most, noise=1.0).check_precision(dtype)
+    with pytest.raises(
+        ValueError, match=rf"noise = .* is too small beside power = 1.0 for {dtype}"
+    ):
+        make(noise=0.5 / most).check_precision(dtype)
+
+
+@pytest.mark.parametrize("make, most", [(rg.GaussianChannel, 8e4), (LaplaceChannel, 7e7)])
+def test_where_precision_is_allowed_gradients_are_right_to_a_few_percent(make, most):
+    channel, noise_key = make(noise=1 / most), jax.random.key(2)
+    keys = jax.random.split(jax.random.key(1))
+    clusters = jnp.repeat(jax.random.normal(keys[0], (32, 2)), 16, axis=0)
+    f = np.asarray(clusters + channel.noise**0.5 * jax.random.normal(keys[1], (512, 2)))
+    z = np.asarray(channel.draw_noise(noise_key, f.shape, f.dtype))
+
+    def gradient(dtype):
+        weights, y = jnp.full(512, 1 / 512, dtype), jnp.asarray(z, dtype)
+
+        def information(f):
+            if make is rg.GaussianChannel:
+                return mixtures.mean_log_gaussians(f + y, f, weights, weights, channel.noise)
+            density = channel.noise_log_density
+            return mixtures.mean_log_mixture(density, f + y, f, weights, weights)
+
+        return np.asarray(jax.grad(information)(jnp.asarray(f, dtype)), float)
+
+    with jax.enable_x64(True):
+        exact, rounded = gradient("float64"), gradient("float32")
+    assert np.linalg.norm(rounded - exact) < 0.03 * np.linalg.norm(exact)
 
 
 def spins():

@@ -1,6 +1,7 @@
 """Laws of features: the transform, exact against sampled, identities and inequalities."""
 
 import itertools
+import pickle
 import resource
 
 import jax
@@ -303,3 +304,83 @@ def test_the_transform_does_not_depend_on_how_the_values_lie_in_memory():
     np.testing.assert_array_equal(
         rg.walsh_hadamard(values[::2].T), rg.walsh_hadamard(np.ascontiguousarray(values[::2].T))
     )
+
+
+def test_divergences_are_measurements():
+    chain, kernel = rg.IsingChain(0.7, n_sites=8), rg.decimation(2)
+    exact = rg.pushforward(chain, kernel).divergence()
+    sampled = rg.pushforward(chain, kernel, n_samples=4000, key=jax.random.key(0))
+    measured = sampled.divergence()
+    assert exact.standard_error == 0 and exact.method == "exact" and exact >= 0
+    assert measured.standard_error == sampled.divergence_standard_error() > 0
+    assert abs(measured - exact) < 5 * measured.standard_error
+    assert "±" in repr(measured) and repr(exact) == repr(float(exact))
+    again = pickle.loads(pickle.dumps(measured))
+    assert again == measured and again.standard_error == measured.standard_error
+
+
+def test_a_reference_may_be_a_system_that_lists_its_configurations():
+    law, other = rg.SpinLaw(random_law(0, 4)), rg.IsingChain(0.3, 0.1, n_sites=4)
+    assert law.divergence(other) == law.divergence(other.probabilities())
+    recorded = rg.EmpiricalSystem(np.array([[1, 1, -1, 1], [1, -1, 1, 1], [1, 1, -1, 1]]))
+    expected = np.zeros(16)
+    expected[[0b0100, 0b0010]] = 2 / 3, 1 / 3
+    assert rg.SpinLaw(expected).divergence(recorded) == pytest.approx(0, abs=1e-15)
+    assert law.divergence(recorded) == np.inf
+    everything = rg.EmpiricalSystem(rg.IsingChain(0.0, n_sites=4).configurations()[::-1])
+    assert law.divergence(everything) == pytest.approx(law.divergence(), abs=1e-14)
+
+
+def test_a_sampled_law_infinitely_far_has_no_error():
+    law = rg.pushforward(
+        rg.IsingChain(0.2, n_sites=4), rg.decimation(2), n_samples=500, key=jax.random.key(0)
+    )
+    distance = law.divergence(np.eye(4)[0])
+    assert distance == np.inf and distance.standard_error == 0
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda: rg.SpinLaw([0.5, 0.6]), ValueError, "probabilities must sum to 1.*sum is 1.1"),
+        (lambda: rg.SpinLaw([1.2, -0.2]), ValueError, "not negative, entry 1 is -0.2"),
+        (lambda: rg.SpinLaw(np.full(3, 1 / 3)), ValueError, r"must have shape \(2\*\*n,\).*\(3,\)"),
+        (lambda: rg.SpinLaw([0.5, np.nan]), ValueError, "must be finite"),
+        (lambda: rg.SpinLaw(["a", "b"]), TypeError, "must be real numbers"),
+        (lambda: rg.SpinLaw([0.5, 0.5], -0.1), ValueError, r"between 0 and H\(y\) = 0.693"),
+        (lambda: rg.SpinLaw([0.5, 0.5], 0.7), ValueError, "conditional_entropy must lie between"),
+        (lambda: rg.SpinLaw([0.5, 0.5], np.nan), ValueError, "conditional_entropy must be finite"),
+        (
+            lambda: rg.SpinLaw([0.5, 0.5], covariance=np.eye(3)),
+            ValueError,
+            r"covariance must be finite numbers of shape \(2, 2\), got shape \(3, 3\)",
+        ),
+        (
+            lambda: rg.SpinLaw([0.5, 0.5]).divergence([0.3, 0.3]),
+            ValueError,
+            "reference must sum to 1",
+        ),
+        (
+            lambda: rg.SpinLaw([0.5, 0.5]).divergence(rg.IsingChain(1.0, n_sites=3)),
+            ValueError,
+            "reference must have n_sites = 1, one for each feature, got 3",
+        ),
+        (
+            lambda: rg.SpinLaw(random_law(0, 2)).divergence(rg.ScalarChain((3.0,), 1.0, n_sites=2)),
+            TypeError,
+            "reference must list its configurations, ScalarChain does not",
+        ),
+    ],
+)
+def test_what_is_no_law_of_spins_is_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@given(seeds, st.integers(1, 5), st.sampled_from([1e-3, 0.05, 1.0]))
+def test_bounds_hold_to_the_last_digit(seed, n, sharpness):
+    law = rg.SpinLaw(random_law(seed, n, sharpness))
+    assert law.entropy() >= 0 and law.divergence() >= 0
+    assert law.divergence(law) == 0 and law.divergence(law.probabilities[::-1]) >= 0
+    assert abs(law.means()).max() <= 1 and abs(law.correlations()).max() <= 1
+    np.testing.assert_array_equal(np.diag(law.correlations()), 1)

@@ -157,7 +157,7 @@ def test_the_sink_and_the_gaussian_fixed_point(dimension):
 
 
 def stepped(model, power, epsilon):
-    """The first moments after a step from the Gaussian fixed point, its density times 1 + epsilon m^(2 power)."""
+    """The first moments after a step from the Gaussian density times 1 + epsilon m^(2 power)."""
     variance = 2 / model.c - 1
     signs = np.array(
         [(-1) ** l * math.factorial(2 * l) for l in range(model.order + 1)], dtype=float
@@ -170,7 +170,7 @@ def stepped(model, power, epsilon):
 
 @pytest.mark.parametrize("power", [1, 2, 3])
 def test_gaussian_dimensions_by_perturbing_its_density(power):
-    # one step takes h to 2 E[h(m_1) | m], where m_1 given m is normal about m/sqrt(c) with variance v/2
+    # a step takes h to 2 E[h(m_1) | m]: m_1 given m is normal about m/sqrt(c) with variance v/2
     model = rg.hierarchical(3.4, 40)
     variance = 2 / model.c - 1
     moments = np.concatenate([[1.0], gaussian_moments(variance, 10)])

@@ -1,7 +1,6 @@
-"""Local potential: reference exponents, exact limits, derived from any flow equation, symmetries of the flow."""
+"""Local potential: reference exponents, exact limits, any flow equation, symmetries of the flow."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -37,13 +36,13 @@ def wilson_fisher(flow):
 
 @pytest.fixture(scope="module")
 def sequence():
-    """Flow, Wilson-Fisher point and dimensions at every order in three dimensions, and the seconds that took."""
-    start, found = time.perf_counter(), {}
+    """Flow, Wilson-Fisher point and dimensions at every order in three dimensions."""
+    found = {}
     for order in range(2, 26):
         flow = lpa(3, order)
         point = wilson_fisher(flow)
         found[order] = flow, point, flow.scaling_dimensions(point)
-    return found, time.perf_counter() - start
+    return found
 
 
 # Exponents in three dimensions
@@ -53,7 +52,7 @@ def sequence():
     "row", [row for row in reference.LOCAL_POTENTIAL if row.arguments[0] < math.inf], ids=str
 )
 def test_reference_order_by_order(sequence, row):
-    _, point, (thermal, *irrelevant) = sequence[0][row.arguments[0]]
+    _, point, (thermal, *irrelevant) = sequence[row.arguments[0]]
     computed = {
         "nu": 1 / thermal,
         "kappa": point["kappa"],
@@ -64,25 +63,24 @@ def test_reference_order_by_order(sequence, row):
 
 
 def test_exponents_reach_the_limit_and_stay(sequence):
-    found, seconds = sequence
+    found = sequence
     for order in range(18, 26):
         thermal, correction, *_ = found[order][2]
         assert abs(1 / thermal - LIMIT["nu"]) < 1e-8
         assert abs(-correction - LIMIT["omega"]) < 1e-6
     assert abs(1 / found[17][2][0] - LIMIT["nu"]) > 1e-8, "order 18 is the first of them"
-    assert seconds < 60
 
 
 def test_agreement_at_one_order_can_be_luck(sequence):
     error = {
         order: abs(1 / dimensions[0] - LIMIT["nu"])
-        for order, (_, _, dimensions) in sequence[0].items()
+        for order, (_, _, dimensions) in sequence.items()
     }
     assert error[13] < 1e-8 < 1e-7 < error[14]
 
 
 def test_last_order_against_the_literature(sequence):
-    flow, point, dimensions = sequence[0][25]
+    flow, point, dimensions = sequence[25]
     assert point["kappa"] == pytest.approx(LIMIT["kappa"], abs=1e-10)
     assert -dimensions[2] == pytest.approx(LIMIT["omega_2"], abs=1e-4)
     assert flow.potential(point).deriv()(0) == pytest.approx(LIMIT["slope_at_origin"], abs=1e-6)
@@ -133,7 +131,7 @@ def test_wilson_fisher_has_one_relevant_direction_at_every_order(epsilon):
         dimensions = flow.scaling_dimensions(point)
         assert sum(value.real > 0 for value in dimensions) == 1
         # beta in units of the Taylor coefficients
-        assert np.abs(np.array(list(flow.beta(point).values())) / flow._unit).max() < 1e-12
+        assert np.abs(np.array(list(flow.beta(point).values())) / flow.unit).max() < 1e-12
 
 
 @pytest.mark.parametrize("dimension", [2.1, 2.3, 2.6, 2.9])
@@ -256,7 +254,7 @@ def test_expressions_are_the_numbers_at_any_order(about, order):
     point = wilson_fisher(flow)
     shifted = {name: sp.Float(value * 1.01) for name, value in point.items()}
     known, beta = {}, flow.beta(shifted)
-    for unit, (name, expression) in zip(flow._unit, flow.expressions.items(), strict=True):
+    for unit, (name, expression) in zip(flow.unit, flow.expressions.items(), strict=True):
         assert float(evaluated(expression, shifted, known)) / unit == pytest.approx(
             beta[name] / unit, abs=1e-12
         )
@@ -268,18 +266,20 @@ def test_expressions_are_the_numbers_at_any_order(about, order):
 def test_jacobian_is_the_derivative_of_beta(about, loop):
     flow = lpa(3, 6, about, loop=loop)
     point = np.array(list(wilson_fisher(flow).values())) * 1.1
+    slopes = flow.linearization(dict(zip(flow.names, point, strict=True)))
     for column, step in enumerate(np.diag(1e-6 * np.abs(point))):
-        difference = np.subtract(
-            *(flow._beta((point + sign * step).tolist()) for sign in (1, -1))
-        ) / (2 * step[column])
-        np.testing.assert_allclose(
-            flow._jacobian(point.tolist())[:, column], difference, rtol=1e-6, atol=1e-6
+        there, back = (
+            list(flow.beta(dict(zip(flow.names, point + sign * step, strict=True))).values())
+            for sign in (1, -1)
         )
+        difference = np.subtract(there, back) / (2 * step[column])
+        np.testing.assert_allclose(slopes[:, column], difference, rtol=1e-6, atol=1e-6)
 
 
 def test_latex():
     assert lpa(3, 2).latex() == (
-        r"\begin{aligned}c_{0} &= 2 \kappa l_{2} + 1 \\ \frac{d \kappa}{d\ell} &= \kappa - \frac{3}{c_{0}^{2}} \\ "
+        r"\begin{aligned}c_{0} &= 2 \kappa l_{2} + 1 \\ "
+        r"\frac{d \kappa}{d\ell} &= \kappa - \frac{3}{c_{0}^{2}} \\ "
         r"\frac{d l_{2}}{d\ell} &= l_{2} - \frac{18 l_{2}^{2}}{c_{0}^{3}}\end{aligned}"
     )
 
@@ -294,7 +294,7 @@ def test_flow_is_a_semigroup(scale_kappa, scale_quartic, first, second):
     whole = flow.flow(start, first + second, n_points=2)
     half = flow.flow(start, first, n_points=2)
     both = flow.flow(dict(half[list(flow.names)].iloc[-1]), second, n_points=2)
-    ends = [table[list(flow.names)].iloc[-1].to_numpy() / flow._unit for table in (whole, both)]
+    ends = [table[list(flow.names)].iloc[-1].to_numpy() / flow.unit for table in (whole, both)]
     np.testing.assert_allclose(*ends, rtol=1e-6, atol=1e-9)
 
 
@@ -302,7 +302,7 @@ FLOW = lpa(3, 5), wilson_fisher(lpa(3, 5))
 
 
 def test_the_two_expansions_flow_together():
-    # the same potential near the fixed point, carried by either expansion, is the same potential later
+    # one potential near the fixed point, carried by either expansion, is one potential later
     minimum, origin = lpa(3, 12), lpa(3, 12, "origin")
     start = wilson_fisher(origin)
     start = start | {"l1": start["l1"] + 0.01}

@@ -22,7 +22,7 @@ def critical_point(step):
 
 
 def exact(expression, coupling, digits):
-    """Put in a coupling, in rationals; digits must resolve 1 - tanh of the strongest coupling drawn."""
+    """Put in a coupling, in rationals; digits must resolve 1 - tanh of the strongest drawn."""
     rational = expression.xreplace(
         {number: sp.Rational(number) for number in expression.atoms(sp.Float)}
     )
@@ -168,7 +168,8 @@ def test_flow_separates_at_the_critical_point():
 
 def test_latex():
     assert migdal_kadanoff(2, 2).latex() == (
-        r"\begin{aligned}K' &= \operatorname{atanh}{\left(\tanh^{2}{\left(2 K \right)} \right)}\end{aligned}"
+        r"\begin{aligned}K' &= \operatorname{atanh}{\left(\tanh^{2}{\left(2 K \right)} \right)}"
+        r"\end{aligned}"
     )
 
 

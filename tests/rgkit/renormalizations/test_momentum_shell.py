@@ -1,4 +1,4 @@
-"""One loop: the textbook flow, slopes at small epsilon, other couplings, the flow as a semigroup."""
+"""One loop: the textbook flow, slopes at small epsilon, other couplings, a semigroup."""
 
 import math
 
