@@ -32,8 +32,9 @@ def check_member(network: Any, system: Any, objective: Any) -> None:
     check_objective(objective)
     if not isinstance(network, Network):
         raise TypeError(
-            f"network must be an rgkit.FCNetwork or another rgkit.Network, got {network!r}: pass one, or a class of your "
-            "own that inherits from it. Other kernels have no parameters to train."
+            f"network must be an rgkit.FCNetwork or another rgkit.Network, got {network!r}: pass "
+            "one, or a class of your own that inherits from it. Other kernels have no parameters "
+            "to train."
         )
     if isinstance(system, type) or not isinstance(system, System):
         raise TypeError(

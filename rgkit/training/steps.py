@@ -38,7 +38,8 @@ def without_start(network: Network) -> Network:
 
 def with_start(network: Network, start: Network) -> Network:
     """A trained network with the `gain` and `bias_std` of the one it started from."""
-    return _with_start(network, start.gain, start.bias_std)
+    # one of the user's own has kept what it has
+    return _with_start(network, start.gain, start.bias_std) if type(start) is FCNetwork else network
 
 
 def _with_start(network, gain, bias_std):
