@@ -111,7 +111,7 @@ class ProductKernel(SpinKernel):
         return product_law(means, weights), weights @ noise
 
 
-def binary_entropy(means: Float[Array, " n *rows"]) -> Float[Array, "..."]:
+def binary_entropy(means: Float[Array, " n ..."]) -> Float[Array, "..."]:
     """Entropy in nats of independent spins with these means, ``(n, ...)`` to ``(...)``."""
     return jnp.sum(entr((1 + means) / 2) + entr((1 - means) / 2), axis=0)
 
@@ -133,8 +133,8 @@ def product_law(
 
 
 def over_outcomes(
-    combine: Any, up: Float[Array, " n *rows"], down: Float[Array, " n *rows"]
-) -> Float[Array, " outcomes *rows"]:
+    combine: Any, up: Float[Array, " n ..."], down: Float[Array, " n ..."]
+) -> Float[Array, " outcomes ..."]:
     """Combine ``up_j`` (where y_j = +1) or ``down_j`` over j, ``(n, ...)`` to ``(2**n, ...)``.
 
     Arguments:

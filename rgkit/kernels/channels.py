@@ -39,17 +39,17 @@ class Channel(eqx.Module):
         return None
 
     @abc.abstractmethod
-    def means(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
+    def means(self, activations: Float[Array, " n ..."]) -> Float[Array, " n ..."]:
         """``E[y_j|a_j]``, of the shape of the activations."""
 
     @abc.abstractmethod
-    def conditional_entropy(self, activations: Float[Array, " n *rows"]) -> Float[Array, "..."]:
+    def conditional_entropy(self, activations: Float[Array, " n ..."]) -> Float[Array, "..."]:
         """``H(y|a)`` in nats (differential for real features), ``(n, ...)`` to ``(...)``."""
 
     @abc.abstractmethod
     def sample(
-        self, activations: Float[Array, " n *rows"], key: PRNGKeyArray
-    ) -> Float[Array, " n *rows"]:
+        self, activations: Float[Array, " n ..."], key: PRNGKeyArray
+    ) -> Float[Array, " n ..."]:
         """One draw of the features, of the shape of the activations."""
 
     @abc.abstractmethod
@@ -69,28 +69,28 @@ class AbstractSpinChannel(Channel):
         return Values.SPINS
 
     @abc.abstractmethod
-    def local_field(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
+    def local_field(self, activations: Float[Array, " n ..."]) -> Float[Array, " n ..."]:
         """The dimensionless field f on each feature spin: half of its log odds."""
 
-    def means(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
+    def means(self, activations: Float[Array, " n ..."]) -> Float[Array, " n ..."]:
         """``tanh f_j``."""
         return jnp.tanh(self.local_field(activations))
 
-    def conditional_entropy(self, activations: Float[Array, " n *rows"]) -> Float[Array, "..."]:
+    def conditional_entropy(self, activations: Float[Array, " n ..."]) -> Float[Array, "..."]:
         """``H(y|a)`` in nats, ``(n, ...)`` to ``(...)``."""
         field = self.local_field(activations)
         return jnp.sum(jnp.logaddexp(field, -field) - field * jnp.tanh(field), axis=0)
 
     def log_probabilities(
-        self, activations: Float[Array, " n *rows"]
-    ) -> tuple[Float[Array, " n *rows"], Float[Array, " n *rows"]]:
+        self, activations: Float[Array, " n ..."]
+    ) -> tuple[Float[Array, " n ..."], Float[Array, " n ..."]]:
         """``ln P(y_j = +1|a_j)`` and ``ln P(y_j = -1|a_j)``."""
         field = self.local_field(activations)
         return jax.nn.log_sigmoid(2 * field), jax.nn.log_sigmoid(-2 * field)
 
     def sample(
-        self, activations: Float[Array, " n *rows"], key: PRNGKeyArray
-    ) -> Float[Array, " n *rows"]:
+        self, activations: Float[Array, " n ..."], key: PRNGKeyArray
+    ) -> Float[Array, " n ..."]:
         """Spins +1 or -1; right for rare spins too."""
         up, down = self.log_probabilities(activations)
         spins = jnp.where(coin(key, jnp.exp(up), jnp.exp(down)), 1.0, -1.0)
@@ -127,17 +127,17 @@ class SpinChannel(AbstractSpinChannel):
         """False for hard spins."""
         return not self.hard
 
-    def local_field(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
+    def local_field(self, activations: Float[Array, " n ..."]) -> Float[Array, " n ..."]:
         """The activation itself; infinite, with its sign, if hard."""
         return jnp.where(activations < 0, -jnp.inf, jnp.inf) if self.hard else activations
 
-    def means(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
+    def means(self, activations: Float[Array, " n ..."]) -> Float[Array, " n ..."]:
         """``tanh a_j``, or the sign of a_j if hard."""
         if self.hard:
             return jnp.where(activations < 0, -1.0, 1.0).astype(activations.dtype)
         return super().means(activations)
 
-    def conditional_entropy(self, activations: Float[Array, " n *rows"]) -> Float[Array, "..."]:
+    def conditional_entropy(self, activations: Float[Array, " n ..."]) -> Float[Array, "..."]:
         """``H(y|a)`` in nats, ``(n, ...)`` to ``(...)``; zero if hard."""
         if self.hard:
             return jnp.zeros(activations.shape[1:], activations.dtype)
@@ -225,18 +225,18 @@ class AbstractNoiseChannel(Channel):
         """
         return math.log(2 * math.pi * math.e * self.output_variance) / 2 - self.noise_entropy()
 
-    def means(self, activations: Float[Array, " n *rows"]) -> Float[Array, " n *rows"]:
+    def means(self, activations: Float[Array, " n ..."]) -> Float[Array, " n ..."]:
         """``E[y_j|f_j] = f_j``."""
         return activations
 
-    def conditional_entropy(self, activations: Float[Array, " n *rows"]) -> Float[Array, "..."]:
+    def conditional_entropy(self, activations: Float[Array, " n ..."]) -> Float[Array, "..."]:
         """Differential entropy of the noise in nats, ``(n, ...)`` to ``(...)``."""
         entropy = len(activations) * self.noise_entropy()
         return jnp.full(activations.shape[1:], entropy, activations.dtype)
 
     def sample(
-        self, activations: Float[Array, " n *rows"], key: PRNGKeyArray
-    ) -> Float[Array, " n *rows"]:
+        self, activations: Float[Array, " n ..."], key: PRNGKeyArray
+    ) -> Float[Array, " n ..."]:
         """Activations with noise added."""
         return activations + self.draw_noise(key, activations.shape, activations.dtype)
 

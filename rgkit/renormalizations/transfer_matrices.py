@@ -148,7 +148,7 @@ class TransferMatrixDecimation(RGMap):
         matrix = sp.Matrix(list(self.expressions.values())).jacobian(self.couplings)
         return np.array(matrix.subs(exact).evalf().tolist(), dtype=float)
 
-    def _solve(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k+1"]:
+    def _solve(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, " rows"]:
         summed = _log_power(self._bond(theta), self._block).ravel()
         return self._numeric_solution @ summed[self._kept]
 
@@ -160,7 +160,7 @@ class TransferMatrixDecimation(RGMap):
         return np.array(self._statistics.tolist(), dtype=float)
 
     @functools.cached_property
-    def _numeric_solution(self) -> Float[np.ndarray, "k+1 k+1"]:
+    def _numeric_solution(self) -> Float[np.ndarray, "rows rows"]:
         return np.array(self._solution.tolist(), dtype=float)
 
     def _design(self) -> sp.Matrix:

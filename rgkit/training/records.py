@@ -64,7 +64,7 @@ def batch_loss(objective: Objective, model: Model, x, weights, key) -> Float[Arr
 
 def record(
     objective: Objective, model: Model, data: TrainingData
-) -> tuple[SpinRow, SpinLaw | None] | tuple[RealRow, FieldLaw | None]:
+) -> tuple[Row, SpinLaw | FieldLaw | None]:
     """A row of the history, and the law of the features; no numbers and None without a loss."""
     if model[0].channel.values is Values.SPINS:
         laws = spin_laws(Constant(objective), model, data.x, data.weights, data.key)

@@ -181,8 +181,9 @@ class _Run:
         program = program_of(self.objective, self.optimizer, self.steps, model, source, batch_size)
         arrays = eqx.filter(model, eqx.is_inexact_array)
         state = program.optimizer.transformation().init(arrays)
-        rows = [(0, *record(self.objective, model, self.data))]
-        if rows[0][2] is None:
+        row, law = record(self.objective, model, self.data)
+        rows: list[tuple[int, Row, Any]] = [(0, row, law)]
+        if law is None:
             raise TrainingDiverged(0, self._result(network, model, rows))
         for done in range(0, self.steps, self.chunk):
             length = min(self.chunk, self.steps - done)

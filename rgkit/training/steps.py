@@ -38,7 +38,8 @@ def without_start(network: Network) -> Network:
 
 def with_start(network: Network, start: Network) -> Network:
     """A trained network with the `gain` and `bias_std` of the one it started from."""
-    return _with_start(network, start.gain, start.bias_std)
+    # one of the user's own has kept what it has
+    return _with_start(network, start.gain, start.bias_std) if type(start) is FCNetwork else network
 
 
 def _with_start(network, gain, bias_std):
@@ -48,7 +49,7 @@ def _with_start(network, gain, bias_std):
     return twin
 
 
-def default_optimizer(steps: int | Int[Array, ""]) -> optax.GradientTransformation:
+def default_optimizer(steps: int) -> optax.GradientTransformation:
     """Adam with long memory (first-moment decay 0.98), its rate falling to 0 over the last fifth.
 
     The rate is 1e-2 before. Averaging the gradient over some fifty steps carries the weights past
@@ -56,26 +57,37 @@ def default_optimizer(steps: int | Int[Array, ""]) -> optax.GradientTransformati
     other optimisers) it left the smallest gaps.
 
     Arguments:
-        steps: the number of steps, which may be traced.
+        steps: the number of steps.
     """
-    decay = steps // 5
-
-    def rate(count):
-        behind = jnp.clip(count - (steps - decay), 0, decay)
-        falling = 1e-2 * (1 - behind / jnp.maximum(decay, 1))
-        return jnp.where(count < steps - decay, 1e-2, falling)
-
-    return optax.adam(rate, b1=0.98)
+    return DefaultOptimizer.of(steps).transformation()
 
 
 class DefaultOptimizer(eqx.Module):
-    """`default_optimizer` of a number of steps that compiled programs are told when they run."""
+    """`default_optimizer` of a number of steps that compiled programs are told when they run.
 
-    steps: Int[Array, ""]
+    Arguments:
+        begins: the step at which the rate begins to fall.
+        slope: the part of the rate that it loses in a step.
+    """
+
+    begins: Int[Array, ""]
+    slope: Float[Array, ""]
+
+    @classmethod
+    def of(cls, steps: int) -> "DefaultOptimizer":
+        """The optimiser for so many steps."""
+        decay = steps // 5
+        slope = np.ones((), jnp.result_type(float)) / max(decay, 1)
+        return cls(jnp.asarray(steps - decay, jnp.int32), jnp.asarray(slope))
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax optimiser."""
-        return default_optimizer(self.steps)
+
+        def rate(count):
+            behind = jnp.maximum(count - self.begins, 0).astype(self.slope.dtype)
+            return 1e-2 * (1 - behind * self.slope)
+
+        return optax.adam(rate, b1=0.98)
 
 
 class GivenOptimizer(eqx.Module):
@@ -130,9 +142,7 @@ def program_of(
 ) -> Program:
     """The program that trains models like this one."""
     chosen = (
-        DefaultOptimizer(jnp.asarray(steps, jnp.int32))
-        if optimizer is None
-        else GivenOptimizer(Constant(optimizer))
+        DefaultOptimizer.of(steps) if optimizer is None else GivenOptimizer(Constant(optimizer))
     )
     static = eqx.filter(model, eqx.is_inexact_array, inverse=True)
     source = eqx.filter(source, eqx.is_array, inverse=True) if batch_size else None

@@ -467,14 +467,14 @@ def test_bad_objectives_are_refused():
 
 def test_the_default_optimizer_is_the_one_that_is_documented():
     small = rg.IsingChain(1.0, n_sites=6)
-    options = {"steps": 12, "records": 2, "key": jax.random.key(0)}
+    options = {"steps": 35, "records": 2, "key": jax.random.key(0)}
     first, second = (
         rg.train(network(0, (6, 8, 2)), small, rg.Infomax(), optimizer=optimizer, **options)
-        for optimizer in (None, default_optimizer(12))
+        for optimizer in (None, default_optimizer(35))
     )
     assert eqx.tree_equal(first.network, second.network)
     rates = optax.join_schedules(
-        [optax.constant_schedule(1e-2), optax.linear_schedule(1e-2, 0.0, 2)], [10]
+        [optax.constant_schedule(1e-2), optax.linear_schedule(1e-2, 0.0, 7)], [28]
     )
     third = rg.train(
         network(0, (6, 8, 2)), small, rg.Infomax(), optimizer=optax.adam(rates, b1=0.98), **options
