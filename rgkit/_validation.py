@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, PRNGKeyArray
 
@@ -137,9 +138,7 @@ def probabilities(name: str, value: Any) -> Float[np.ndarray, " outcomes"]:
 
 def key(name: str, value: Any) -> PRNGKeyArray:
     """Return ``value`` if it is one typed JAX key; the old style (uint32 arrays) is refused."""
-    if not isinstance(value, jax.Array) or not jax.dtypes.issubdtype(
-        value.dtype, jax.dtypes.prng_key
-    ):
+    if not isinstance(value, jax.Array) or not jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         raise TypeError(
             f"{name} must be a typed JAX key, got {type(value).__name__}: make one with "
             "`jax.random.key(0)`."

@@ -39,7 +39,7 @@ def spin_configurations(n_sites: int, rows: slice = slice(None)) -> Int8[np.ndar
 
 
 def rows_of(x: Num[Array | np.ndarray, "... N"]) -> UInt32[Array | np.ndarray, "..."]:
-    """Row numbers ``(...)`` uint32 of spins ``(..., N)``, N at most 32; in NumPy or JAX, as x is."""
+    """Row numbers ``(...)`` uint32 of spins ``(..., N)``, N at most 32, in NumPy or JAX."""
     if x.shape[-1] > WORD_BITS:
         raise ValueError(
             f"x must have at most {WORD_BITS} spins in its last axis, got {x.shape[-1]}: "

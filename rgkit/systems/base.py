@@ -1,4 +1,4 @@
-"""What data come from: a system draws configurations; some list all of theirs, some are families."""
+"""What data come from: systems draw configurations; some list all of theirs, some are families."""
 
 import enum
 from collections.abc import Mapping
@@ -85,7 +85,7 @@ class Family(System, Protocol):
         ...
 
     def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> "Family":
-        """The member with these parameters (those not named are 0), on as many sites unless told otherwise."""
+        """The member with these parameters (those not named are 0), on as many sites by default."""
         ...
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from jaxtyping import ArrayLike, Float
 
 from rgkit.systems.transfer_operator import TransferOperator, whole_line
 
@@ -11,10 +12,11 @@ NEGLIGIBLE = 1e-17
 
 @dataclasses.dataclass(frozen=True)
 class DecimatedChain:
-    r"""The infinite chain of fields of which every b-th site was kept: a chain with transfer operator :math:`T^b`.
+    r"""The infinite chain of fields of which every b-th site was kept.
 
-    Its energy has a bond :math:`-\ln T^b(a,c)` that is in general no polynomial, so it has no couplings in the family;
-    its spectrum, its single-site density (unchanged) and its correlations are exact.
+    Its transfer operator is :math:`T^b`. Its energy has a bond :math:`-\ln T^b(a,c)` that is in
+    general no polynomial, so it has no couplings in the family; its spectrum, its single-site
+    density (unchanged) and its correlations are exact.
 
     Arguments:
         operator: T.
@@ -24,7 +26,7 @@ class DecimatedChain:
     operator: TransferOperator
     b: int
 
-    def spectrum(self, k: int) -> np.ndarray:
+    def spectrum(self, k: int) -> Float[np.ndarray, " k"]:
         """The first k eigenvalues over the largest, ``(k,)``: those of T to the power b."""
         values = np.concatenate([self.operator.even_states[0], self.operator.odd_states[0]])
         return values[np.argsort(-abs(values), kind="stable")][:k] ** self.b
@@ -37,8 +39,11 @@ class DecimatedChain:
         """Correlation length in kept sites, that of the chain over b."""
         return -1 / (self.b * self.operator.log_ratio)
 
-    def density(self, phi) -> np.ndarray:
-        r"""Density :math:`\psi_0(\phi)^2` of one kept site, that of the chain before; the limit is the product of these."""
+    def density(self, phi: ArrayLike) -> Float[np.ndarray, "..."]:
+        r"""Density :math:`\psi_0(\phi)^2` of one kept site, that of the chain before.
+
+        The limit of many decimations is the product of these.
+        """
         return self.operator.extended(phi) ** 2
 
     def neighbour_correlation(self) -> float:
@@ -47,21 +52,22 @@ class DecimatedChain:
         elements = even[:, 0] @ (self.operator.points[:, None] * states)
         return float(elements**2 @ odd**self.b / self.operator.moment(2))
 
-    def pair_density(self) -> np.ndarray:
-        r"""Joint density :math:`\psi_0(a)\,T^b(a,c)\,\psi_0(c)/\lambda_0^b` of kept neighbours on the grid, ``(n, n)``."""
-        line, state = whole_line(self.operator.points, -1), whole_line(self.operator.ground_state)
-        step = (
-            np.exp(self.operator.log_kernel(line[:, None], line))
-            * self.operator.spacing
-            / self.operator.eigenvalue
-        )
-        return state[:, None] * np.linalg.matrix_power(step, self.b) * state / self.operator.spacing
+    def pair_density(self) -> Float[np.ndarray, "n n"]:
+        r"""Joint density of kept neighbours on the grid, ``(n, n)``.
+
+        It is :math:`\psi_0(a)\,T^b(a,c)\,\psi_0(c)/\lambda_0^b`.
+        """
+        operator = self.operator
+        line, state = whole_line(operator.points, -1), whole_line(operator.ground_state)
+        kernel = np.exp(operator.log_kernel(line[:, None], line))
+        step = kernel * operator.spacing / operator.eigenvalue
+        return state[:, None] * np.linalg.matrix_power(step, self.b) * state / operator.spacing
 
     def mutual_information(self) -> float:
         r"""Mutual information of kept neighbours in nats.
 
-        It is also the Kullback-Leibler divergence, per kept site, of the decimated chain from the product of its
-        single-site densities, to which decimation leads.
+        It is also the Kullback-Leibler divergence, per kept site, of the decimated chain from the
+        product of its single-site densities, to which decimation leads.
         """
         state = whole_line(self.operator.ground_state) ** 2
         pair, product = self.pair_density(), np.outer(state, state)
@@ -71,10 +77,19 @@ class DecimatedChain:
         )
 
 
-def block_average_density(operator, b, independent) -> tuple[np.ndarray, np.ndarray]:
-    r"""Points and density of :math:`b^{-1/2}\sum\phi_i` over b sites, from its characteristic function."""
+def block_average_density(
+    operator: TransferOperator, b: int, independent: bool
+) -> tuple[Float[np.ndarray, " q"], Float[np.ndarray, " q"]]:
+    r"""Points and density of :math:`b^{-1/2}\sum\phi_i`, from its characteristic function.
+
+    Arguments:
+        operator: the transfer operator.
+        b: how many neighbouring sites are summed.
+        independent: take them as independent, each with the density of one site of the chain.
+    """
     width = np.sqrt(b) * operator.extent
-    # the transform of the grid's own density is a sum over the grid, true up to half the sampling frequency
+    # the transform of the grid's own density is a sum over the grid, true up to half the sampling
+    # frequency
     n_frequencies = b * operator.n_points
     frequency = np.pi / width * np.arange(n_frequencies + 1)
     characteristic = _independent if independent else _along_the_chain
@@ -83,19 +98,23 @@ def block_average_density(operator, b, independent) -> tuple[np.ndarray, np.ndar
     return width / n_frequencies * np.arange(-n_frequencies, n_frequencies), density
 
 
-def _independent(operator, k, b):
-    """Characteristic function at ``k`` of the sum of b independent sites, ``(q,)``: a power of that of one, by FFT."""
+def _independent(operator: TransferOperator, k: np.ndarray, b: int) -> np.ndarray:
+    """Characteristic function at ``k`` ``(q,)`` of the sum of b independent sites.
+
+    A power of that of one, by FFT.
+    """
     above = np.append(operator.ground_state**2, np.zeros((b - 1) * operator.n_points))
     # the grid points lie half a spacing off those of the transform
     single = np.fft.rfft(np.concatenate([above, above[::-1]]))
     return (operator.spacing * single * np.exp(-0.5j * k * operator.spacing)).real ** b
 
 
-def _along_the_chain(operator, k, b):
-    r"""Characteristic function at ``k`` of the sum of b sites, :math:`\langle\psi_0|(e^{ik\phi}T)^{b-1}e^{ik\phi}|\psi_0\rangle`.
+def _along_the_chain(operator: TransferOperator, k: np.ndarray, b: int) -> np.ndarray:
+    r"""Characteristic function at ``k`` ``(q,)`` of the sum of b neighbouring sites.
 
-    The phase mixes even and odd functions: a vector is kept as an even part and i times an odd part. Its norm can
-    only fall, so the frequencies at which it is negligible are dropped.
+    It is :math:`\langle\psi_0|(e^{ik\phi}T)^{b-1}e^{ik\phi}|\psi_0\rangle`. The phase mixes even
+    and odd functions: a vector is kept as an even part and i times an odd part. Its norm can only
+    fall, so the frequencies at which it is negligible are dropped.
     """
     state = np.sqrt(2 * operator.spacing) * operator.ground_state
     angle = np.multiply.outer(operator.points, k)

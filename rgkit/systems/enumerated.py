@@ -85,7 +85,7 @@ class EnumeratedSystem(abc.ABC):
         return self._sampler
 
     def _sum_over_chunks(self, function, size: int) -> np.ndarray:
-        """What a function of configurations ``(rows, N)`` gives for all of them, ``(2**N, ...)``."""
+        """What a function of configurations ``(rows, N)`` gives for all, ``(2**N, ...)``."""
         chunks = []
         # in float64 also where the energy computes in JAX, and once and for all where it is traced
         with jax.enable_x64(True), jax.ensure_compile_time_eval():
@@ -132,7 +132,7 @@ class EnumeratedSystem(abc.ABC):
 
 
 class EnumeratedFamily(EnumeratedSystem):
-    r"""An exponential family of spins, :math:`p_\theta(s) = e^{\theta\cdot T(s)}/Z`, by enumeration.
+    r"""Spins with :math:`p_\theta(s) = e^{\theta\cdot T(s)}/Z`, an exponential family, exactly.
 
     A family of one's own is a frozen dataclass with `n_sites`, `parameters` and `statistics`. Where
     the names of the parameters are those of its fields, `at` needs no more. For instance::
@@ -188,14 +188,15 @@ class EnumeratedFamily(EnumeratedSystem):
         """
         values = _validation.named_reals("parameters", parameters, list(self.parameters))
         sites = {} if n_sites is None else {"n_sites": n_sites}
-        fields = {field.name for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        fields = {*getattr(self, "__dataclass_fields__", {})}
         missing = sorted({*values, *sites} - fields)
         if missing:
             raise TypeError(
                 f"{type(self).__name__} has no fields {', '.join(missing)}: name its fields as its "
                 "parameters, or write its method at(parameters, *, n_sites=None)."
             )
-        return dataclasses.replace(self, **values, **sites)  # type: ignore[type-var]
+        member: Any = self
+        return dataclasses.replace(member, **values, **sites)
 
     @functools.cached_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:

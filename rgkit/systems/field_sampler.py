@@ -1,13 +1,22 @@
 """Exact samples of a chain of fields, site after site, on the device and inside jit."""
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from rgkit.systems.transfer_operator import confining, extent, minimum, potential, whole_line
+from rgkit.systems.transfer_operator import (
+    TransferOperator,
+    confining,
+    extent,
+    minimum,
+    potential,
+    whole_line,
+)
 
 LOG_WEIGHT_AT_THE_ENDS = 22.0
 ALIASING = 1e-7
@@ -18,34 +27,37 @@ ROWS_AT_ONCE = 8192
 class FieldSampler(eqx.Module):
     r"""Draws chains of fields from grids with random shifts.
 
-    A site takes its value from the points :math:`g_j + s`, where the shift s is uniform in one cell and new for every
-    site and sample, with probability proportional to the exact conditional density there. Summed over the grid, an
-    entire function of this kind gives its integral for every s, up to an error like :math:`e^{-(2\pi/h)^2/2V''}`
-    (trapezoid rule); so the law after averaging over s is the continuous one, though the grid is coarse.
-    The weight of a bond is written :math:`e^{-|K|(\phi \mp \phi')^2/2}`, that of a site has the rest.
+    A site takes its value from the points :math:`g_j + s`, where the shift s is uniform in one cell
+    and new for every site and sample, with probability proportional to the exact conditional
+    density there. Summed over the grid, an entire function of this kind gives its integral for
+    every s, up to an error like :math:`e^{-(2\pi/h)^2/2V''}` (trapezoid rule); so the law after
+    averaging over s is the continuous one, though the grid is coarse. The weight of a bond is
+    written :math:`e^{-|K|(\phi \mp \phi')^2/2}`, that of a site has the rest.
 
     Arguments:
-        quantiles: the values below which site 0 lies with probabilities ``cumulative``, both ``(q,)``.
+        cumulative, quantiles: site 0 lies below ``quantiles`` with these probabilities, ``(q,)``.
         grid: ``(n,)``, symmetric.
         spacing, coupling: scalars h and K.
-        site_polynomial: ln weight of an inner site, coefficients of :math:`1, \phi^2, \phi^4, \dots`.
+        site_polynomial: ln weight of an inner site, coefficients of :math:`1, \phi^2, \dots`.
         bond: the weight of a bond between grid points, ``(n, n)``.
-        backward: what the open chain beyond a site weighs, ``(N - 1, n)`` over sites 1 to N - 1 (unused on a ring).
+        backward: what the open chain from a site on weighs, ``(N - 2, n)`` over sites 2 to N - 1
+            (unused on a ring).
+        n_sites, periodic: as of the chain.
     """
 
-    cumulative: jax.Array
-    quantiles: jax.Array
-    grid: jax.Array
-    spacing: jax.Array
-    coupling: jax.Array
-    site_polynomial: jax.Array
-    bond: jax.Array
-    backward: jax.Array
+    cumulative: Float[Array | np.ndarray, " q"]
+    quantiles: Float[Array | np.ndarray, " q"]
+    grid: Float[Array | np.ndarray, " n"]
+    spacing: Float[Array | np.ndarray, ""]
+    coupling: Float[Array | np.ndarray, ""]
+    site_polynomial: Float[Array | np.ndarray, " powers"]
+    bond: Float[Array | np.ndarray, "n n"]
+    backward: Float[Array | np.ndarray, "inner n"]
     n_sites: int = eqx.field(static=True)
     periodic: bool = eqx.field(static=True)
 
     @functools.partial(jax.jit, static_argnames="n_samples")
-    def sample(self, key, n_samples: int):
+    def sample(self, key: PRNGKeyArray, n_samples: int) -> Float[Array, "n_samples N"]:
         """Independent samples, ``(n_samples, N)`` float32."""
         n_chunks = -(-n_samples // ROWS_AT_ONCE)
         rows = -(-n_samples // n_chunks)
@@ -68,7 +80,10 @@ class FieldSampler(eqx.Module):
         return jnp.concatenate([start[None], inner, end[None]]).T
 
     def _around_the_ring(self, start):
-        """What a site 2 to N - 1 of the ring and those after it weigh, ``(N - 2, rows, n)``, given site 0."""
+        """What a site 2 to N - 1 of the ring and those after it weigh, given site 0.
+
+        ``(N - 2, rows, n)`` for fields at site 0 ``(rows,)``.
+        """
         log_site = self._log_site(self.grid[None])
 
         def one_site_more(weight, _):
@@ -79,7 +94,10 @@ class FieldSampler(eqx.Module):
         return jax.lax.scan(one_site_more, last, length=self.n_sites - 2)[1][::-1]
 
     def _next(self, before, start, key, beyond):
-        """The field at a site, ``(rows,)``, given the one before; ``beyond`` is None at the last site."""
+        """The field at a site, ``(rows,)``, given the one before.
+
+        ``beyond`` is what `_log_message` needs to know of the sites after it, None at the last.
+        """
         shift_key, key = jax.random.split(key)
         shift = (
             self.spacing * (jax.random.uniform(shift_key, before.shape, jnp.float32) - 0.5)[:, None]
@@ -97,7 +115,10 @@ class FieldSampler(eqx.Module):
         return self.grid[cell] + shift[:, 0]
 
     def _log_message(self, phi, shift, start, beyond):
-        """ln weight of all that comes after a site with field ``phi = grid + shift``, up to a constant in each row."""
+        """ln weight of all that comes after a site with field ``phi = grid + shift``.
+
+        It is known up to a constant in each row.
+        """
         if beyond is None:
             return (
                 self._log_bond(phi, start[:, None])
@@ -124,12 +145,20 @@ def _dot(a, b):
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
-def field_sampler(chain) -> FieldSampler:
-    """The sampler of a `rgkit.ScalarChain`, from its transfer operator."""
-    operator, coupling = chain.operator, chain.coupling
+def field_sampler(
+    operator: TransferOperator, n_sites: int, periodic: bool, *, aliasing: float = ALIASING
+) -> FieldSampler:
+    """The sampler of a chain of fields, from its transfer operator.
+
+    Arguments:
+        operator: the transfer operator T.
+        n_sites, periodic: the length of the chain, and whether it is a ring.
+        aliasing: the relative error that the coarse grid may make for one site.
+    """
+    coupling = operator.coupling
     rest = confining(operator.coefficients, coupling)
     end = extent(rest, LOG_WEIGHT_AT_THE_ENDS)
-    grid, spacing = _coarse_grid(operator, end)
+    grid, spacing = _coarse_grid(operator, end, aliasing)
     bond = np.exp(-abs(coupling) * (grid[:, None] - np.sign(coupling) * grid) ** 2 / 2)
     site_polynomial = np.append(minimum(rest), -rest)
     backward = _backward(
@@ -137,19 +166,19 @@ def field_sampler(chain) -> FieldSampler:
         bond,
         grid,
         coupling,
-        chain.n_sites,
+        n_sites,
     )
-    arrays = (*_quantiles(chain, end), grid, spacing, coupling, site_polynomial, bond, backward)
+    quantiles = _quantiles(operator, n_sites, periodic, end)
+    arrays = (*quantiles, grid, spacing, coupling, site_polynomial, bond, backward)
     # NumPy, since arrays of JAX made while something is traced must not be kept
-    return FieldSampler(
-        *(np.asarray(array, np.float32) for array in arrays), chain.n_sites, chain.periodic
-    )
+    tables: tuple[Any, ...] = tuple(np.asarray(array, np.float32) for array in arrays)
+    return FieldSampler(*tables, n_sites=n_sites, periodic=periodic)
 
 
-def _quantiles(chain, end):
-    """Cumulative probabilities of site 0 and the fields they belong to, both ``(QUANTILES + 1,)``."""
+def _quantiles(operator, n_sites, periodic, end):
+    """Cumulative probabilities of site 0 and their fields, both ``(QUANTILES + 1,)``."""
     edges = np.linspace(-end, end, QUANTILES + 1)
-    mass = _first_site((edges[1:] + edges[:-1]) / 2, chain.operator, chain.n_sites, chain.periodic)
+    mass = _first_site((edges[1:] + edges[:-1]) / 2, operator, n_sites, periodic)
     return np.append(0.0, np.cumsum(mass) / mass.sum()), edges
 
 
@@ -167,7 +196,10 @@ def _first_site(phi, operator, n_sites, periodic):
 
 
 def _backward(log_site, bond, grid, coupling, n_sites):
-    """What a site 2 to N - 1 of an open chain and those after it weigh, ``(N - 2, n)``, largest entry 1."""
+    """What a site 2 to N - 1 of an open chain and those after it weigh, largest entry 1.
+
+    ``(N - 2, n)``.
+    """
     weight, weights = np.exp(log_site - abs(coupling) * grid**2 / 2), []
     for _ in range(n_sites - 2):
         weights.append(weight / weight.max())
@@ -175,10 +207,11 @@ def _backward(log_site, bond, grid, coupling, n_sites):
     return np.reshape(weights[::-1], (n_sites - 2, len(grid)))
 
 
-def _coarse_grid(operator, end):
-    """The coarsest symmetric grid, its points a multiple of 8, on which the field between two others is integrated to `ALIASING`.
+def _coarse_grid(operator, end, largest):
+    """The coarsest symmetric grid that integrates the field between two others.
 
-    The error is the difference between two shifts of half a cell, averaged over neighbours in the infinite chain.
+    Its points are a multiple of 8. The error is the difference between two shifts of half a cell,
+    averaged over neighbours in the infinite chain.
     """
     neighbours, state = whole_line(operator.points, -1), whole_line(operator.ground_state)
     n = 8
@@ -192,6 +225,6 @@ def _coarse_grid(operator, end):
         aliasing = (
             state @ abs(one @ one.T - other @ other.T) @ state * spacing * operator.spacing**2
         )
-        if aliasing < ALIASING * operator.eigenvalue**2:
+        if aliasing < largest * operator.eigenvalue**2:
             return grid, spacing
         n = 8 * -(-n * 9 // 64)

@@ -166,7 +166,7 @@ class IsingChain:
         return np.clip(self._whole.mean + self.n_bonds * self._centre, -largest, largest)
 
     def magnetization(self) -> float:
-        """Mean spin, averaged over the sites; long rings give sinh h / sqrt(sinh(h)**2 + e**-4K)."""
+        """Mean spin over the sites; a long ring gives ``sinh h / sqrt(sinh(h)**2 + exp(-4K))``."""
         return float(self._means[1]) / self.n_sites
 
     def mean_parameters(self) -> dict[str, float]:
@@ -210,7 +210,7 @@ class IsingChain:
         return ising_spectrum.log_largest_eigenvalue(self.coupling, self.field)
 
     def entropy_rate(self) -> float:
-        r"""Entropy per site of the infinite chain in nats; at h=0 :math:`\ln(2\cosh K)-K\tanh K`."""
+        r"""Entropy per site of the infinite chain, nats; at h=0 :math:`\ln(2\cosh K)-K\tanh K`."""
         return ising_spectrum.entropy_rate(self.coupling, self.field)
 
     def renyi2_rate(self) -> float:

@@ -27,7 +27,7 @@ class EmpiricalSystem(eqx.Module):
     for the rows that were recorded, not for the source they came from: keep rows back for that.
 
     Arguments:
-        samples: recorded configurations, ``(M, N)``; kept in JAX's default precision, spins as int8.
+        samples: recorded configurations, ``(M, N)``; in JAX's default precision, spins in int8.
         width: the step a, in the unit of the samples; 0 adds no noise.
         values: what a site can be; by default `Values.SPINS` where all samples are +1 or -1 and the
             width is 0, else `Values.REALS`.
@@ -63,7 +63,7 @@ class EmpiricalSystem(eqx.Module):
         return self.samples.shape[1]
 
     def sample(self, key: PRNGKeyArray, n_samples: int) -> Num[Array, "n_samples N"]:
-        """Independent draws ``(n_samples, N)``: rows with replacement, each draw with its own noise.
+        """Independent draws ``(n_samples, N)``: rows with replacement, each with its own noise.
 
         Arguments:
             key: a typed JAX key, ``jax.random.key(0)``.
@@ -157,6 +157,6 @@ def _check_precision(rows: np.ndarray, width: float) -> None:
         site = int(np.argmax(blunted))
         raise ValueError(
             f"samples would lose digits in {np.dtype(dtype).name}: column {site} is "
-            f"{exact[:, site].mean():.6g} with a spread of {spread[site]:.2g}. Subtract the mean of "
-            "each column, or keep float64 with jax.config.update('jax_enable_x64', True)."
+            f"{exact[:, site].mean():.6g} with a spread of {spread[site]:.2g}. Subtract the mean "
+            "of each column, or keep float64 with jax.config.update('jax_enable_x64', True)."
         )

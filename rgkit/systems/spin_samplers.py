@@ -134,10 +134,10 @@ class MarkovSampler(eqx.Module):
         return 1 - 2 * down.T.astype(jnp.int8)
 
     def _walk(self, first: Any, second: Any) -> tuple[Any, Any]:
-        """Which spins are down, ``(N, n_samples)``, and whether a first word tied with its level."""
+        """Which spins are down, ``(N, n_samples)``, and whether a first word was a tie."""
 
         def decide(words: Any, high: Any, low: Any) -> tuple[Any, Any]:
-            return ~is_below(*words, high, low), words[0] == high
+            return ~is_below(words[0], words[1], high, low), words[0] == high
 
         def step(carry: Any, inputs: Any) -> tuple[Any, Any]:
             (current, tied), (words, levels) = carry, inputs
@@ -193,12 +193,12 @@ class TreeSampler(eqx.Module):
         return spins_of(rows, n_sites)
 
     def _walk(self, first: Any, second: Any) -> tuple[Any, Any]:
-        """The row numbers drawn, ``(n_samples,)``, and whether a first word tied with its level."""
+        """The row numbers drawn, ``(n_samples,)``, and whether a first word was a tie."""
 
         def step(carry: Any, inputs: Any) -> tuple[Any, None]:
             (rows, tied), (place, *words) = carry, inputs
             high, low = self.levels[:, place + rows]
-            down = ~is_below(*words, high, low)
+            down = ~is_below(words[0], words[1], high, low)
             return (rows + place * down, tied | (words[0] == high)), None
 
         places = 2 ** jnp.arange(len(first), dtype=jnp.uint32)

@@ -1,4 +1,4 @@
-"""Streaming over all configurations: the same sums and gradients as at once, in the memory of one chunk."""
+"""One convention of bits, and streamed sums: those of all rows at once, in less memory."""
 
 import shlex
 import subprocess
@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 import rgkit as rg
-from rgkit.enumeration import Enumeration, sum_over_rows
+from rgkit.enumeration import (
+    Enumeration,
+    rows_of,
+    spin_configurations,
+    spins_of,
+    subsets,
+    sum_over_rows,
+    words_of,
+)
 
 CHAIN = rg.IsingChain(0.6, 0.1, n_sites=8)
 OBJECTIVES = [
@@ -29,6 +37,28 @@ def test_rows_are_those_of_the_configurations():
         rows.rows(32, 16), rg.IsingChain(0.0, n_sites=7).configurations()[32:48]
     )
     assert rows.rows(0, 4).dtype == jnp.int8
+
+
+def test_rows_and_spins_are_one_convention():
+    x = spin_configurations(6)
+    assert x[11].tolist() == [-1, -1, 1, -1, 1, 1]  # 11 = 1 + 2 + 8
+    np.testing.assert_array_equal(spins_of(jnp.arange(64), 6), x)
+    np.testing.assert_array_equal(spins_of(np.arange(64).reshape(4, 16), 6), x.reshape(4, 16, 6))
+    assert isinstance(rows_of(x), np.ndarray) and isinstance(rows_of(jnp.asarray(x)), jax.Array)
+    for spins in (x, jnp.asarray(x), x.reshape(4, 16, 6)):
+        np.testing.assert_array_equal(np.ravel(rows_of(spins)), np.arange(64))
+    np.testing.assert_array_equal(spin_configurations(6, slice(8, 16)), x[8:16])
+    products = [[x[i, list(subset)].prod() for subset in subsets(3)] for i in range(8)]
+    signs = [[(-1) ** (row & subset).bit_count() for subset in range(8)] for row in range(8)]
+    assert products == signs
+
+
+def test_long_configurations_have_words():
+    x = np.ones((2, 70), np.int8)
+    x[1, [0, 33, 69]] = -1
+    assert words_of(x).tolist() == [[0, 0, 0], [1, 2, 32]]
+    with pytest.raises(ValueError, match="x must have at most 32 spins .* use `words_of`"):
+        rows_of(x)
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 64, 2**15])
@@ -72,13 +102,16 @@ class AtOnce(rg.Infomax):
     def loss(self, network, head, x, weights, key):
         return super().loss(network, head, x.rows(0, 2**20), weights, key)
 network = rg.FCNetwork((20, 32, 2), rg.SpinChannel(), key=jax.random.key(0))
-result = rg.train(network, rg.IsingChain(0.5, n_sites=20), {objective}, steps=1, records=1, key=jax.random.key(0))
-print(result.history.information.iloc[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+system = rg.IsingChain(0.5, n_sites=20)
+result = rg.train(network, system, {objective}, steps=1, records=1, key=jax.random.key(0))
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(result.history.information.iloc[0], memory)
 """
 
 
 def train_apart(objective):
-    """Information and peak resident memory (MiB) of a step on 2**20 configurations, in a process of its own."""
+    """Information and peak resident memory (MiB) of a step on 2**20 configurations."""
+    # in a process of its own
     command = shlex.join([sys.executable, "-c", TRAINING.format(objective=objective)])
     # through a shell, since a process counts the memory of the one it was forked from
     run = subprocess.run(

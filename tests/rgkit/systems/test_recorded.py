@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import rgkit as rg
+from rgkit.systems.base import is_enumerable
 
 ROWS = np.array([[0, 3, 1], [2, 2, 7], [5, 0, 4]])
 
@@ -50,11 +51,58 @@ def test_a_network_trains_on_it_and_compiled_sampling_agrees():
     [
         (np.zeros(5), 0.0, "samples must have shape"),
         (np.zeros((0, 3)), 0.0, "samples must have shape"),
-        ([[1.0, np.nan]], 0.0, "samples must be finite"),
-        ([["a", "b"]], 0.0, "samples must be finite"),
+        ([[1.0, 2.0], [1.0, np.nan]], 0.0, r"samples must be finite .* row 1 \(of 1 such rows\)"),
+        ([["a", "b"]], 0.0, "samples must be finite real numbers, got dtype"),
+        (
+            [[1e4 - 0.01], [1e4], [1e4 + 0.01]],
+            0.0,
+            "samples would lose digits in float32: column 0",
+        ),
+        ([[1e4], [2e4]], 0.002, "samples would lose digits in float32: .* Subtract the mean"),
         (ROWS, -1.0, "width must not be negative"),
     ],
 )
 def test_bad_arguments_are_named(samples, width, message):
     with pytest.raises(ValueError, match=message):
         rg.EmpiricalSystem(samples, width=width)
+
+
+def test_recorded_spins_are_their_distinct_rows():
+    rows = np.array([[1, -1, 1], [1, 1, 1], [1, -1, 1], [-1, -1, -1]])
+    system = rg.EmpiricalSystem(rows)
+    assert system.values is rg.Values.SPINS and is_enumerable(system)
+    law = dict(
+        zip(map(tuple, system.configurations().tolist()), system.probabilities(), strict=True)
+    )
+    assert law == {(1, -1, 1): 0.5, (1, 1, 1): 0.25, (-1, -1, -1): 0.25}
+    draws = np.asarray(system.sample(jax.random.key(0), 20_000))
+    assert draws.dtype == np.int8
+    for row, probability in law.items():
+        assert (draws == row).all(1).mean() == pytest.approx(probability, abs=0.02)
+
+
+def test_what_a_site_can_be_may_be_said():
+    signs = np.array([[1.0, -1.0], [1.0, 1.0]])
+    assert rg.EmpiricalSystem(signs, values=rg.Values.REALS).values is rg.Values.REALS
+    assert rg.EmpiricalSystem(signs, width=0.5).values is rg.Values.REALS
+    fields = rg.EmpiricalSystem(ROWS)
+    assert fields.values is rg.Values.REALS and not is_enumerable(fields)
+    with pytest.raises(TypeError, match="no configurations to list: use `.sample`"):
+        fields.configurations()
+    with pytest.raises(ValueError, match=r"must be \+1 or -1 .* pass 2\*s - 1"):
+        rg.EmpiricalSystem([[0, 1], [1, 1]], values=rg.Values.SPINS)
+    with pytest.raises(ValueError, match="width must be 0 for spins, got 0.5"):
+        rg.EmpiricalSystem(signs, width=0.5, values=rg.Values.SPINS)
+
+
+def test_float64_keeps_what_float32_would_lose():
+    rows = np.array([[1e4 - 0.01], [1e4], [1e4 + 0.01]])
+    with jax.enable_x64(True):
+        assert np.asarray(rg.EmpiricalSystem(rows).samples).tolist() == rows.tolist()
+    centred = np.asarray(rg.EmpiricalSystem(rows - 1e4).samples, float)
+    np.testing.assert_allclose(centred, rows - 1e4, rtol=1e-7)
+
+
+def test_draws_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="n_samples = 1000000000 is too large for one draw"):
+        rg.EmpiricalSystem(ROWS).sample(jax.random.key(0), 10**9)
