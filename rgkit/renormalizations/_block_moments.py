@@ -6,13 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+LARGEST_PLAIN = 1e100
+
 
 class BlockMoments:
     r"""The recursion of the even moments :math:`\mu_0, \mu_1, \dots` of the field of a block.
 
     Every term of it is positive, so that no digits are lost; the square of the characteristic
-    function is kept to its full degree. Moments are taken in a unit of the field, a power of two,
-    in which they neither overflow nor are rounded anew.
+    function is kept to its full degree. Where their products would overflow, moments are taken in a
+    unit of the field, a power of two, which rounds nothing.
 
     Arguments:
         dimension: D.
@@ -37,13 +39,18 @@ class BlockMoments:
         self._tilt = np.array(
             [[0.0] * l + list(weights[: len(top) - l]) for l in range(order + 1)], dtype=float
         )
-        self._degree = np.arange(len(top)) - np.arange(order + 1)[:, None]
+        self._powers = np.arange(order + 1)
+        self._degree = np.arange(len(top)) - self._powers[:, None]
 
     def step(self, moments: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
         """The moments after a step, ``(order + 1,)``, the first of them 1."""
+        # a bisection asks for half a million steps, nearly all of them of moments that are not large
+        if not moments[-1] > LARGEST_PLAIN:
+            new = self._tilt @ ((self._factor * moments[self._other_block]) @ moments)
+            return new / new[0]
         small, exponent = self._in_their_unit(moments)
         new = self._tilt_in_unit(exponent) @ (self._convolved(small) @ small)
-        return np.ldexp(new / new[0], exponent * np.arange(self.order + 1))
+        return np.ldexp(new / new[0], exponent * self._powers)
 
     def relative_slopes(self, moments: Float[np.ndarray, " m"]) -> Float[np.ndarray, "k k"]:
         r"""The matrix :math:`\partial \ln\mu_l' / \partial \ln\mu_j`, ``(order, order)``."""
@@ -62,7 +69,7 @@ class BlockMoments:
         self, moments: Float[np.ndarray, " m"]
     ) -> tuple[Float[np.ndarray, " m"], int]:
         exponent = int(np.frexp(moments[1])[1])
-        return np.ldexp(moments, -exponent * np.arange(self.order + 1)), exponent
+        return np.ldexp(moments, -exponent * self._powers), exponent
 
     def _tilt_in_unit(self, exponent: int) -> Float[np.ndarray, "m top"]:
         shifts = exponent * self._degree

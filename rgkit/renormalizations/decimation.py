@@ -7,9 +7,11 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
+from rgkit import _validation as check
 from rgkit.renormalizations import _couplings
 from rgkit.renormalizations.base import FixedPoint, Values
-from rgkit.renormalizations.transfer_matrices import TransferMatrixDecimation, _log_power
+from rgkit.renormalizations.transfer_matrices import TransferMatrixDecimation
+from rgkit.systems.log_matrices import log_power
 
 K, H = sp.symbols("K h", real=True)
 WEIGHT = sp.Symbol("w", positive=True)
@@ -27,7 +29,7 @@ def ising_bond(s: Any, t: Any) -> sp.Expr:
     return K * s * t + H * sp.Rational(s + t, 2)
 
 
-def ising_decimation(b: int) -> "IsingDecimation":
+def ising_decimation(b: check.Integer) -> "IsingDecimation":
     r"""Decimate the Ising chain: keep every ``b``-th spin and sum out the others.
 
     The transfer matrix obeys :math:`A_b T(K', h') = T(K, h)^b`. The couplings are the dimensionless
@@ -48,7 +50,7 @@ def ising_decimation(b: int) -> "IsingDecimation":
 class IsingDecimation(TransferMatrixDecimation):
     r"""Decimation of the Ising chain in (K, h); made by `rgkit.ising_decimation`."""
 
-    def __init__(self, b: int):
+    def __init__(self, b: check.Integer):
         super().__init__(ising_bond, (1, -1), (K, H), b)
 
     def in_tanh(self, t: sp.Expr) -> sp.Expr:
@@ -93,7 +95,7 @@ class IsingDecimation(TransferMatrixDecimation):
             bond[0, 1] + bond[1, 0] + max(contrast, 0.0) + math.log(-math.expm1(-abs(contrast)))
         )
         b, sign = self._block, math.copysign(1, contrast)
-        walls = _log_power(bond, b)[0, 1]
+        walls = log_power(bond, b)[0, 1]
         return math.log1p(sign**b * math.exp(b * log_det - 2 * walls)) / 4
 
     def _stays(self, point: dict[str, float]) -> bool:

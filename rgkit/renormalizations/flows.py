@@ -74,7 +74,7 @@ class RGFlow(Renormalization):
         start: Values,
         log_scale: check.Real,
         *,
-        n_points: int = 101,
+        n_points: check.Integer = 101,
         largest: check.Real = 1e6,
     ) -> pd.DataFrame:
         r"""Integrate the flow over :math:`\ell` = 0 to ``log_scale`` (below 0: to the ultraviolet).

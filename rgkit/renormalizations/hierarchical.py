@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from rgkit.renormalizations._site_law import even_moments
 from rgkit.renormalizations.base import FixedPoint, Values
 from rgkit.renormalizations.maps import RGMap
 
+Numbers = ArrayLike | Sequence[float]
 LARGEST_ORDER = 50
 
 
-def hierarchical(dimension: check.Real, order: int) -> "HierarchicalModel":
+def hierarchical(dimension: check.Real, order: check.Integer) -> "HierarchicalModel":
     r"""Renormalize Dyson's hierarchical model: two blocks make one, with a ferromagnetic weight.
 
     The law of the scaled field :math:`m` of a block has the characteristic function
@@ -61,7 +62,7 @@ class HierarchicalModel(RGMap):
     `rgkit.hierarchical`, which says what the arguments are.
     """
 
-    def __init__(self, dimension: check.Real, order: int):
+    def __init__(self, dimension: check.Real, order: check.Integer):
         self.dimension = check.real("dimension", dimension)
         if not 2 < self.dimension <= 4:
             raise ValueError(
@@ -113,7 +114,7 @@ class HierarchicalModel(RGMap):
         ]
         return {name: value / new[0] for name, value in zip(self.names, new[1:], strict=True)}
 
-    def start(self, beta: check.Real, points: ArrayLike, weights: ArrayLike | None = None) -> dict:
+    def start(self, beta: check.Real, points: Numbers, weights: Numbers | None = None) -> dict:
         r"""The coefficients of one site, whose field has an even law, by name.
 
         Arguments:
@@ -153,7 +154,7 @@ class HierarchicalModel(RGMap):
         """
         return self._moments(self._vector(values))[1:]
 
-    def critical_beta(self, points: ArrayLike, weights: ArrayLike | None = None) -> float:
+    def critical_beta(self, points: Numbers, weights: Numbers | None = None) -> float:
         """The inverse temperature that separates the two sinks, by bisection to the last bit.
 
         Arguments:
@@ -170,7 +171,7 @@ class HierarchicalModel(RGMap):
         return self._critical_factor(moments, 0.0, high)
 
     def critical_flow(
-        self, n_steps: int, points: ArrayLike, weights: ArrayLike | None = None
+        self, n_steps: check.Integer, points: Numbers, weights: Numbers | None = None
     ) -> pd.DataFrame:
         """The flow that starts at the critical temperature and stays critical.
 

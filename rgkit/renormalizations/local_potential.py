@@ -32,7 +32,7 @@ def litim(rho: Any, slope: Any, curvature: Any) -> Any:
 
 def lpa(
     dimension: check.Real,
-    order: int,
+    order: check.Integer,
     about: str = "minimum",
     *,
     loop: Callable[[Any, Any, Any], Any] = litim,

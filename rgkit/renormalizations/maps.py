@@ -58,7 +58,7 @@ class RGMap(Renormalization):
         """
         return self._by_name(self._image(self._vector(values)))
 
-    def flow(self, start: Values, n_steps: int) -> pd.DataFrame:
+    def flow(self, start: Values, n_steps: check.Integer) -> pd.DataFrame:
         """The couplings after 0 to ``n_steps`` steps.
 
         Arguments:
@@ -79,7 +79,7 @@ class RGMap(Renormalization):
         return table
 
     def systems(
-        self, system: Member, n_steps: int, *, n_sites: int | None = None
+        self, system: Member, n_steps: check.Integer, *, n_sites: check.Integer | None = None
     ) -> Iterator[tuple[float, Member]]:
         """The members of a family that its couplings flow through, one for each step from 0 on.
 

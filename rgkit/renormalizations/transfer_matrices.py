@@ -19,6 +19,7 @@ from rgkit.renormalizations import _couplings
 from rgkit.renormalizations._closed_forms import log_factors, sum_of_logs
 from rgkit.renormalizations.base import FixedPoint, Values, typeset
 from rgkit.renormalizations.maps import RGMap
+from rgkit.systems.log_matrices import log_power
 
 LARGEST_BLOCK = 10**5
 
@@ -27,7 +28,7 @@ def transfer_matrix_decimation(
     bond: Callable[[Any, Any], Any],
     states: Iterable[Any],
     couplings: Iterable[sp.Symbol],
-    b: int,
+    b: check.Integer,
 ) -> "TransferMatrixDecimation":
     r"""Derive the decimation of any chain of discrete spins from the energy of one bond.
 
@@ -63,7 +64,7 @@ class TransferMatrixDecimation(RGMap):
         bond: Callable[[Any, Any], Any],
         states: Iterable[Any],
         couplings: Iterable[sp.Symbol],
-        b: int,
+        b: check.Integer,
     ):
         self._symbols = _couplings.checked_symbols("couplings", couplings)
         self.names = tuple(symbol.name for symbol in self._symbols)
@@ -106,7 +107,7 @@ class TransferMatrixDecimation(RGMap):
         """
         return float(self._solve(self._vector(values))[0])
 
-    def flow(self, start: Values, n_steps: int) -> pd.DataFrame:
+    def flow(self, start: Values, n_steps: check.Integer) -> pd.DataFrame:
         r"""The couplings after 0 to ``n_steps`` steps, with the free energy that the steps collect.
 
         Arguments:
@@ -148,8 +149,13 @@ class TransferMatrixDecimation(RGMap):
         matrix = sp.Matrix(list(self.expressions.values())).jacobian(self.couplings)
         return np.array(matrix.subs(exact).evalf().tolist(), dtype=float)
 
+<<<<<<< HEAD
     def _solve(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, " rows"]:
         summed = _log_power(self._bond(theta), self._block).ravel()
+=======
+    def _solve(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, " m"]:
+        summed = log_power(self._bond(theta), self._block).ravel()
+>>>>>>> renorm
         return self._numeric_solution @ summed[self._kept]
 
     def _bond(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, "q q"]:
@@ -160,7 +166,11 @@ class TransferMatrixDecimation(RGMap):
         return np.array(self._statistics.tolist(), dtype=float)
 
     @functools.cached_property
+<<<<<<< HEAD
     def _numeric_solution(self) -> Float[np.ndarray, "rows rows"]:
+=======
+    def _numeric_solution(self) -> Float[np.ndarray, "m m"]:
+>>>>>>> renorm
         return np.array(self._solution.tolist(), dtype=float)
 
     def _design(self) -> sp.Matrix:
@@ -289,21 +299,6 @@ def _power(rows: list[list[Any]], domain: Any, b: int) -> list[Any]:
     """Return the entries of the matrix to the power b, row by row; they stay exact."""
     power = DomainMatrix(rows, (len(rows), len(rows)), domain) ** b
     return [entry for row in power.to_list() for entry in row]
-
-
-def _log_power(bond: Float[np.ndarray, "q q"], b: int) -> Float[np.ndarray, "q q"]:
-    """Return the elementwise logarithm of T**b from that of T, by repeated squaring."""
-    if b == 1:
-        return bond
-    half = _log_power(bond, b // 2)
-    squared = _log_product(half, half)
-    return _log_product(squared, bond) if b % 2 else squared
-
-
-def _log_product(
-    left: Float[np.ndarray, "q q"], right: Float[np.ndarray, "q q"]
-) -> Float[np.ndarray, "q q"]:
-    return np.logaddexp.reduce(left[:, :, None] + right[None, :, :], axis=1)
 
 
 def _product_is_one(powers: list[tuple[int, Any]]) -> bool:

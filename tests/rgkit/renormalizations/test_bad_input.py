@@ -41,6 +41,7 @@ READERS = {
 }
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     "values", [1.0, [1.0, 2.0], None, "K", np.ones(2), pd.DataFrame({"K": [1.0]}), {"K"}],
@@ -52,6 +53,7 @@ def test_couplings_come_by_name(reader, values):
         read(values)
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     ("value", "error", "message"),
@@ -84,9 +86,13 @@ def test_names_are_known_and_complete(reader):
         read({other: value for other, value in values.items() if other != name})
 
 
+TOLERATED = [
+    pytest.param(kind, marks=pytest.mark.as_a_user) for kind in (fractions.Fraction, sp.Float)
+]
+
+
 @pytest.mark.parametrize(
-    "number",
-    [np.float64, np.float32, np.array, jnp.asarray, jnp.float32, fractions.Fraction, sp.Float],
+    "number", [np.float64, np.float32, np.array, jnp.asarray, jnp.float32, *TOLERATED]
 )
 def test_numbers_of_all_kinds_are_taken(number):
     exact = DECIMATION.step({"K": 0.5, "h": 0.25})
@@ -125,6 +131,7 @@ def bond(s, t):
     return J * s * t
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

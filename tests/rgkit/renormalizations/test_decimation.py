@@ -327,6 +327,7 @@ def test_energy_must_be_linear(energy):
         transfer_matrix_decimation(lambda s, t: s * t * energy, (1, -1), (J,), 2)
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     ("b", "error"), [(1, ValueError), (0, ValueError), (2.5, TypeError), (True, TypeError)]
 )
@@ -335,6 +336,7 @@ def test_scale_factor_must_be_an_integer_of_at_least_two(b, error):
         ising_decimation(b)
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [

@@ -110,7 +110,7 @@ def test_rates_of_a_strong_potential(about, size):
     for name, rate in flow.beta(values).items():
         expected = float(flow.expressions[name].subs(exact).evalf(50))
         # of rates of the size of the couplings the rounding is left
-            assert rate == pytest.approx(expected, rel=1e-9, abs=1e-13 * size)
+        assert rate == pytest.approx(expected, rel=1e-9, abs=1e-13 * size)
 
 
 @pytest.mark.parametrize(("r", "u"), list(itertools.product((-0.999, 0.0, 1e3), (0.0, 1e-3, 1e3))))

@@ -301,6 +301,7 @@ def test_latex_of_a_small_order():
     assert text.startswith(r"\begin{aligned}a_{1}' &= \frac{") and text.count("&=") == 3
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     ("dimension", "order", "error", "message"),
     [
@@ -317,6 +318,7 @@ def test_arguments_are_checked(dimension, order, error, message):
         rg.hierarchical(dimension, order)
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -378,6 +378,7 @@ def test_arguments_are_checked(call, message):
         call()
 
 
+@pytest.mark.as_a_user
 def test_an_order_is_an_integer():
     with pytest.raises(TypeError, match="order must be an integer"):
         lpa(3, 2.5)

@@ -173,6 +173,7 @@ def test_latex():
     )
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     ("b", "dimension", "error", "message"),
     [

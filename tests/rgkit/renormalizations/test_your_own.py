@@ -246,6 +246,7 @@ def test_members_have_as_many_sites_unless_told_otherwise():
     assert [member.parameters for _, member in pairs] == flow[["K", "h"]].to_dict("records")
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -277,6 +278,7 @@ def own(base, **attributes):
     return type("Mine", (base,), attributes)()
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
