@@ -149,13 +149,8 @@ class TransferMatrixDecimation(RGMap):
         matrix = sp.Matrix(list(self.expressions.values())).jacobian(self.couplings)
         return np.array(matrix.subs(exact).evalf().tolist(), dtype=float)
 
-<<<<<<< HEAD
-    def _solve(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, " rows"]:
-        summed = _log_power(self._bond(theta), self._block).ravel()
-=======
     def _solve(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, " m"]:
         summed = log_power(self._bond(theta), self._block).ravel()
->>>>>>> renorm
         return self._numeric_solution @ summed[self._kept]
 
     def _bond(self, theta: Float[np.ndarray, " k"]) -> Float[np.ndarray, "q q"]:
@@ -166,11 +161,7 @@ class TransferMatrixDecimation(RGMap):
         return np.array(self._statistics.tolist(), dtype=float)
 
     @functools.cached_property
-<<<<<<< HEAD
-    def _numeric_solution(self) -> Float[np.ndarray, "rows rows"]:
-=======
     def _numeric_solution(self) -> Float[np.ndarray, "m m"]:
->>>>>>> renorm
         return np.array(self._solution.tolist(), dtype=float)
 
     def _design(self) -> sp.Matrix:
