@@ -18,6 +18,7 @@ class Measurement(float):
     def __new__(
         cls, value: float, standard_error: float = 0.0, method: str = "exact"
     ) -> "Measurement":
+        """The float, with what is known of it."""
         measurement = super().__new__(cls, value)
         measurement.standard_error, measurement.method = float(standard_error), method
         return measurement

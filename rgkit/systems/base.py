@@ -110,8 +110,8 @@ def listed(system: Enumerable) -> tuple[Enumeration | np.ndarray, Float[np.ndarr
     if weights.ndim != 1 or not weights.min() >= 0 or not abs(weights.sum() - 1) < UNNORMALISED:
         raise ValueError(
             f"{name}.probabilities() must be (rows,) numbers that are not negative and sum to 1, "
-            f"got shape {weights.shape}, least {weights.min():.3g}, sum {weights.sum():.9g}: divide "
-            "the weights by their sum."
+            f"got shape {weights.shape}, least {weights.min():.3g}, sum {weights.sum():.9g}: "
+            "divide the weights by their sum."
         )
     if len(weights) == 2**n_sites and n_sites > CHECKED_SITES:
         return Enumeration(n_sites), weights
