@@ -34,7 +34,10 @@ def fingerprint():
 
 
 def build():
-    """Build from all pages, since an incremental build can hide a warning; executed chapters come from the cache."""
+    """Build from all pages, since an incremental build can hide a warning.
+
+    Executed chapters come from the cache.
+    """
     shutil.rmtree(HTML, ignore_errors=True)
     command = [
         Path(sys.executable).with_name("jupyter-book"),
@@ -57,7 +60,8 @@ def main():
             sys.exit("The book was not built: the first error or warning above says why.")
         STAMP.write_text(key)
     print(
-        f"The book is ready after {time.monotonic() - start:.0f} s. Open {HTML / 'index.html'} or run: make serve"
+        f"The book is ready after {time.monotonic() - start:.0f} s. "
+        f"Open {HTML / 'index.html'} or run: make serve"
     )
 
 

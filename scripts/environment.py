@@ -1,4 +1,7 @@
-"""Make the virtual environment: ``python scripts/environment.py book``, ``test`` or ``bench``. Needs nothing but Python."""
+"""Make the virtual environment: ``python scripts/environment.py book``, ``test`` or ``bench``.
+
+Needs nothing but Python.
+"""
 
 import hashlib
 import os
@@ -21,7 +24,8 @@ def require_python():
     if not OLDEST <= version <= NEWEST:
         found = ".".join(map(str, version))
         sys.exit(
-            f"Python 3.11, 3.12 or 3.13 is needed and this is {found}: set PYTHON, as in make PYTHON=python3.12."
+            f"Python 3.11, 3.12 or 3.13 is needed and this is {found}: "
+            "set PYTHON, as in make PYTHON=python3.12."
         )
 
 
@@ -104,7 +108,8 @@ def browser():
         return
     if os.geteuid() or not shutil.which("apt-get"):
         sys.exit(
-            "The tests need a browser: install Chromium or Google Chrome so that its command is on the PATH."
+            "The tests need a browser: "
+            "install Chromium or Google Chrome so that its command is on the PATH."
         )
     run("apt-get", "update", "-qq")
     run(

@@ -12,7 +12,10 @@ FOLDER = ROOT / "_build" / "lab"
 
 
 def offer(notebook):
-    """Copy a built notebook, and keep under another name what the reader has made of the copy before."""
+    """Copy a built notebook.
+
+    Keep under another name what the reader has made of the copy before.
+    """
     copy = FOLDER / notebook.relative_to(BUILT)
     original = copy.with_name(f".{copy.name}.built")
     if original.exists() and original.read_bytes() == notebook.read_bytes():
@@ -39,7 +42,8 @@ def main():
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     )
-    # a container often has no other user; the server listens on this machine alone and asks for its token
+    # a container often has no other user;
+    # the server listens on this machine alone and asks for its token
     root = () if os.geteuid() else ("--allow-root",)
     command = [
         sys.executable,

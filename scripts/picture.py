@@ -1,4 +1,7 @@
-"""Draw the README's picture from the first chart of the built landing page, for light and for dark screens."""
+"""Draw the README's picture from the first chart of the built landing page.
+
+It is drawn for light and for dark screens.
+"""
 
 import json
 import re

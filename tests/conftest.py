@@ -26,7 +26,10 @@ def types(request):
 
 
 def unit(nodeid):
-    """Return what one worker takes at once: a file, whose tests share what they set up, or a page."""
+    """Return what one worker takes at once.
+
+    That is a file, whose tests share what they set up, or a page.
+    """
     path, _, name = nodeid.partition("::")
     return f"{path} {name.partition('[')[2]}" if path.endswith(PAGES) else path
 

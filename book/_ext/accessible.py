@@ -1,4 +1,7 @@
-"""Mends of what Docutils, Pandas and the citation extension write, for readers who use a screen reader."""
+"""Mends of what Docutils, Pandas and the citation extension write.
+
+They are for readers who use a screen reader.
+"""
 
 MENDS = {
     # a role that no list item may have, since the standard withdrew it

@@ -31,8 +31,8 @@ import importlib.util
 missing = [name for name in {modules} if importlib.util.find_spec(name) is None]
 if missing:
     raise ModuleNotFoundError(
-        f"{{' and '.join(missing)}} missing: run pip install '.[notebooks]' in a checkout of the book, "
-        "then restart the kernel"
+        f"{{' and '.join(missing)}} missing: run pip install '.[notebooks]' in a checkout of the "
+        "book, then restart the kernel"
     )"""
 
 MODULES = ("rgkit", "sklearn", "PIL")  # as the extra "notebooks" has them
@@ -179,15 +179,18 @@ def download(app, pagename, templatename, context, doctree):
 
 
 def launch(app, pagename, templatename, context, doctree):
-    """Offer the notebook in the cloud, once the book has an address from which it can be fetched."""
+    """Offer the notebook in the cloud.
+
+    It is offered once the book has an address from which it can be fetched.
+    """
     url = repository(app)
     if not (url and context.get("ipynb_source")):
         return
     owner, name = url.split("/")[-2:]
     path = f"_sources/{pagename}.ipynb"
-    pull = f"git-pull%3Frepo%3D{url}%26branch%3Dgh-pages%26urlpath%3Dlab%2Ftree%2F{name}%2F{path}".replace(
-        "://", "%3A%2F%2F"
-    )
+    pull = (
+        f"git-pull%3Frepo%3D{url}%26branch%3Dgh-pages%26urlpath%3Dlab%2Ftree%2F{name}%2F{path}"
+    ).replace("://", "%3A%2F%2F")
     places = {
         "Colab": f"https://colab.research.google.com/github/{owner}/{name}/blob/gh-pages/{path}",
         "Binder": f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?urlpath={pull}",

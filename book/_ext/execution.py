@@ -1,4 +1,7 @@
-"""Chapters run as their downloads do, in an empty folder, and again when what they run on has changed."""
+"""Chapters run as their downloads do, in an empty folder.
+
+They run again when what they run on has changed.
+"""
 
 import functools
 import hashlib
@@ -26,7 +29,10 @@ def files(root):
 
 
 def key(root=ROOT):
-    """Return the hash of the package with its data, the lock, the version of Python and the way to run."""
+    """Return the hash of what chapters run on.
+
+    That is the package with its data, the lock, the version of Python and the way to run.
+    """
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for file in files(root):
         digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
@@ -34,7 +40,10 @@ def key(root=ROOT):
 
 
 def cache(app, config):
-    """Give each key its own cache, keep only the present one, and read every page anew when the key changes."""
+    """Give each key its own cache, and keep only the present one.
+
+    Read every page anew when the key changes.
+    """
     os.environ.setdefault("TQDM_DISABLE", "1")  # a progress bar is for a reader who waits
     config.execution_key = key()
     caches = Path(app.outdir).parent / "executed"

@@ -14,7 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 def mathjax(folder):
-    """Copy MathJax: one file draws with SVG and needs no fonts, the folders serve its accessibility menu."""
+    """Copy MathJax.
+
+    One file draws with SVG and needs no fonts, the folders serve its accessibility menu.
+    """
     package = importlib.metadata.distribution("sphinx-mathjax-offline")
     source = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
     for name in MATHJAX:
@@ -34,7 +37,10 @@ def vega(path):
 
 
 def assets(app, config):
-    """Collect the files in a folder of their own: what lies in ``_static`` is loaded by every page."""
+    """Collect the files in a folder of their own.
+
+    What lies in ``_static`` is loaded by every page.
+    """
     folder = Path(app.outdir).parent / "assets"
     (folder / "mathjax").mkdir(parents=True, exist_ok=True)
     mathjax(folder / "mathjax")
@@ -48,7 +54,10 @@ def assets(app, config):
 
 
 def scripts(app, pagename, templatename, context, doctree):
-    """Load Vega on pages with charts only, and reject a chart that would fetch it from elsewhere."""
+    """Load Vega on pages with charts only.
+
+    Reject a chart that would fetch it from elsewhere.
+    """
     raw = (
         [node.astext() for node in doctree.findall(lambda node: node.tagname == "raw")]
         if doctree
@@ -62,7 +71,10 @@ def scripts(app, pagename, templatename, context, doctree):
 
 
 def without_thebe(app, pagename, templatename, context, doctree):
-    """Drop the live-code scripts, which Jupyter Book adds twice and which load from another host."""
+    """Drop the live-code scripts.
+
+    Jupyter Book adds them twice, and they load from another host.
+    """
     for kind in ("script_files", "css_files"):
         context[kind] = [file for file in context[kind] if not _is_thebe(file)]
 

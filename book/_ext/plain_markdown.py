@@ -10,8 +10,8 @@ LABELLED = re.compile(r"^(.*)\$\$\s*\(([\w-]+)\)\s*$")
 WITH_TEXT = re.compile(r"^(.*?)\s*<([^>]+)>$", re.DOTALL)
 
 PROVED = {
-    "theorem", "lemma", "corollary", "proposition", "definition", "remark", "conjecture", "example", "algorithm",
-    "axiom", "criterion", "observation", "property", "assumption",
+    "theorem", "lemma", "corollary", "proposition", "definition", "remark", "conjecture", "example",
+    "algorithm", "axiom", "criterion", "observation", "property", "assumption",
 }  # fmt: skip
 BOXES = {
     "note",

@@ -45,7 +45,10 @@ def visit(context, site):
 
 @pytest.fixture(scope="module")
 def turn_to(context, site):
-    """Open pages for tests that set what they need: ``turn_to("book/index")`` keeps the page that is open."""
+    """Open pages for tests that set what they need.
+
+    ``turn_to("book/index")`` keeps the page that is open.
+    """
     opened = []
 
     def open_page(name):

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SWITCHES = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run --disable-dev-shm-usage"
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run --disable-dev-shm-usage"
 ).split()
 SWITCHES.append(
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -57,7 +57,9 @@ class Chart:
 
     def set(self, **values):
         """Set parameters by name, as their sliders would."""
-        script = "(figure, values) => { for (const name in values) figure.vlView.signal(name, values[name]); }"
+        script = """(figure, values) => {
+          for (const name in values) figure.vlView.signal(name, values[name]);
+        }"""
         self.element.evaluate(script, values)
         self.settle()
 
@@ -65,11 +67,18 @@ class Chart:
         return self.element.evaluate("(figure, name) => figure.vlView.signal(name)", name)
 
     def data(self):
-        """Return the data sets behind the drawing by name, each as a list of rows with plain values."""
+        """Return the data sets behind the drawing by name.
+
+        Each is a list of rows with plain values.
+        """
         script = """figure => {
-          const plain = (row) => Object.fromEntries(Object.entries(row).filter(([, value]) => Object(value) !== value));
+          const plain = (row) => Object.fromEntries(
+            Object.entries(row).filter(([, value]) => Object(value) !== value)
+          );
           const names = Object.keys(figure.vlView._runtime.data);
-          return Object.fromEntries(names.map((name) => [name, (figure.vlView.data(name) || []).map(plain)]));
+          return Object.fromEntries(
+            names.map((name) => [name, (figure.vlView.data(name) || []).map(plain)])
+          );
         }"""
         return self.element.evaluate(script)
 
@@ -88,7 +97,8 @@ class Chart:
           const found = [];
           const walk = item => {
             const row = Object(item.datum);
-            if (fields.every(field => field in row)) found.push(Object.fromEntries(fields.map(field => [field, row[field]])));
+            if (fields.every(field => field in row))
+              found.push(Object.fromEntries(fields.map(field => [field, row[field]])));
             (item.items || []).forEach(walk);
           };
           walk(figure.vlView.scenegraph().root);
@@ -154,7 +164,9 @@ class Visit:
                 "window.MathJax && MathJax.startup && MathJax.startup.promise"
             )
             self.page.evaluate("MathJax.startup.promise.then(() => null)")
-        ready = "[...document.querySelectorAll('.vl-chart')].every(figure => figure.dataset.ready || !figure.clientWidth)"
+        ready = """[...document.querySelectorAll('.vl-chart')].every(
+          figure => figure.dataset.ready || !figure.clientWidth
+        )"""
         self.page.wait_for_function(ready)
 
     def switch(self, scheme):

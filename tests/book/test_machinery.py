@@ -1,4 +1,7 @@
-"""The parts that build the site: the cache's key, the charts, the notebooks' Markdown, the locks."""
+"""The parts that build the site.
+
+The cache's key, the charts, the notebooks' Markdown, the locks.
+"""
 
 import re
 import shutil
@@ -15,7 +18,10 @@ from opened import HTML, ROOT
 
 from rgkit import charts
 
-ALT = "The distance to the fixed point falls with every step of the flow, faster for weaker couplings."
+ALT = (
+    "The distance to the fixed point falls with every step of the flow, "
+    "faster for weaker couplings."
+)
 LINE = alt.Chart(pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})).mark_line().encode(x="x", y="y")
 
 

@@ -45,7 +45,8 @@ def check_mathematics(page):
         )
         == []
     )
-    undrawn = "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).map(e => e.outerHTML)"
+    undrawn = """[...document.querySelectorAll('.math')]
+      .filter(e => !e.querySelector('mjx-container')).map(e => e.outerHTML)"""
     assert page.evaluate(undrawn) == []
     assert [
         mark
@@ -57,7 +58,8 @@ def check_mathematics(page):
 def prose(page):
     """Return the article's text without code and drawn mathematics."""
     script = """() => {
-      const copy = (document.querySelector('article') || document.querySelector('main')).cloneNode(true);
+      const article = document.querySelector('article') || document.querySelector('main');
+      const copy = article.cloneNode(true);
       copy.querySelectorAll('pre, code, script, mjx-container, svg').forEach(e => e.remove());
       return copy.textContent;
     }"""
@@ -84,8 +86,10 @@ def test_images_are_described(shared):
 
 def test_nothing_is_wider_than_a_phone(shared):
     shared.resize(PHONE)
-    script = """() => [...document.querySelectorAll('article *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
-      && !e.closest('pre, .cell_output, mjx-container, .math, .table-wrapper, .pst-scrollable-table-container'))
+    script = """() => [...document.querySelectorAll('article *')]
+      .filter(e => e.getBoundingClientRect().right > innerWidth + 1
+        && !e.closest('pre, .cell_output, mjx-container, .math, .table-wrapper, '
+          + '.pst-scrollable-table-container'))
       .slice(0, 3).map(e => e.outerHTML.slice(0, 200))"""
     overflow = shared.page.evaluate("document.documentElement.scrollWidth - innerWidth")
     wide = shared.page.evaluate(script) if overflow > 0 else []
@@ -171,7 +175,10 @@ def excepted(page, fault):
     """Say whether an exception names this rule, for an element that its selector matches."""
     rule, target, _ = fault
     selectors = [exception["selector"] for exception in EXCEPTIONS if exception["rule"] == rule]
-    script = "([target, selector]) => { const e = document.querySelector(target); return !!e && e.matches(selector); }"
+    script = """([target, selector]) => {
+      const e = document.querySelector(target);
+      return !!e && e.matches(selector);
+    }"""
     return any(page.evaluate(script, [target[-1], selector]) for selector in selectors)
 
 

@@ -1,4 +1,7 @@
-"""What the site offers beyond its pages: links that lead somewhere, search, notebooks, and a theme that switches."""
+"""What the site offers beyond its pages.
+
+Links that lead somewhere, search, notebooks, and a theme that switches.
+"""
 
 import html.parser
 import posixpath

@@ -56,14 +56,16 @@ MIGDAL_KADANOFF = (
     Reference("thermal_dimension", (1,), 0.753549519719539, 15, COMPUTED),
 )
 
-# Dyson's hierarchical model, three dimensions, Ising spins at the start; gamma = ln(2/c)/ln lambda_1, c = 2^(1/3).
+# Dyson's hierarchical model, three dimensions, Ising spins at the start;
+# gamma = ln(2/c)/ln lambda_1, c = 2^(1/3).
 HIERARCHICAL = (
     Reference("critical_beta", (3,), 1.1790301704462697, 16, MEURICE),
     Reference("eigenvalue", (3,), 1.427172478177593680, 15, MEURICE),
     Reference("gamma", (3,), 1.299140730158595389, 15, MEURICE),
 )
 
-# Local potential approximation, Litim's regulator, d = 3, about the minimum; arguments (order,), math.inf the limit.
+# Local potential approximation, Litim's regulator, d = 3, about the minimum;
+# arguments (order,), math.inf the limit.
 LITERATURE_LPA = (
     "C. Bervillier, A. Juettner, D. F. Litim, Nucl. Phys. B 783, 213 (2007), arXiv:hep-th/0701172"
 )
@@ -96,7 +98,8 @@ LOCAL_POTENTIAL = (
 )
 
 
-# phi^4 chain, weight prod exp(-(x-y)^2/2 - r x^2/2 - u x^4), that is K = 1 and r + 2 here; arguments (r, u).
+# phi^4 chain, weight prod exp(-(x-y)^2/2 - r x^2/2 - u x^4), that is K = 1 and r + 2 here;
+# arguments (r, u).
 FIELD_CHAIN = (
     Reference("log_eigenvalue", (1, 0), 0.43772670814507, 14, COMPUTED),
     Reference("ratio", (1, 0), 0.38196601125010, 14, COMPUTED),

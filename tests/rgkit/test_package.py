@@ -27,7 +27,10 @@ def test_every_public_name_resolves_whatever_was_imported_first():
     for name in rg.__all__:
         assert getattr(rg, name) is not None
     modules = ", ".join(f"rgkit.{path.stem}" for path in Path(rg.__file__).parent.glob("[a-z]*.py"))
-    code = f"import {modules}, rgkit as rg; assert callable(rg.decimation) and callable(rg.correspondence)"
+    code = (
+        f"import {modules}, rgkit as rg; "
+        "assert callable(rg.decimation) and callable(rg.correspondence)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

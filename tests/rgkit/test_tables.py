@@ -1,5 +1,6 @@
-"""Every public system under every kernel, exact and sampled, and every channel under every objective.
+"""Every public system under every kernel, and every channel under every objective.
 
+The systems are taken exact and sampled.
 A cell of a table is right, by a sum done here in NumPy, or it is refused with a sentence.
 """
 

@@ -1,4 +1,7 @@
-"""A system of one's own with four states at a site: a Potts ring, each state written as two spins."""
+"""A system of one's own with four states at a site.
+
+A Potts ring, each state written as two spins.
+"""
 
 import dataclasses
 

@@ -1,4 +1,7 @@
-"""One process of an ensemble, for the tests: ``ensemble_process.py GRID SETUP OPTIONS OUT``, the first three as JSON."""
+"""One process of an ensemble, for the tests.
+
+``ensemble_process.py GRID SETUP OPTIONS OUT``, the first three as JSON.
+"""
 
 import json
 import sys

@@ -1,4 +1,7 @@
-"""Ensembles: every member is what `train` makes of it, in any layout, and the table says which is which."""
+"""Ensembles: every member is what `train` makes of it, in any layout.
+
+The table says which is which.
+"""
 
 import equinox as eqx
 import jax
@@ -12,7 +15,8 @@ import rgkit as rg
 from rgkit.training.ensemble.layout import choose_layout, step_bytes
 
 SMALL = {"K": [0.5, 1.0], "seed": range(3), "n_sites": 6, "n_features": 2, "width": 8}
-# one step of Adam moves a weight by 1e-2 whatever its gradient: rounding shows where a gradient nearly vanishes
+# one step of Adam moves a weight by 1e-2 whatever its gradient:
+# rounding shows where a gradient nearly vanishes
 ONE_STEP = {"steps": 1, "optimizer": optax.sgd(0.1)}
 
 

@@ -1,4 +1,7 @@
-"""Ensembles over several devices and processes, killed and resumed, and checkpoints that must be refused."""
+"""Ensembles over several devices and processes, killed and resumed.
+
+Also checkpoints that must be refused.
+"""
 
 import json
 import os

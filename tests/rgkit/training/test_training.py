@@ -1,4 +1,7 @@
-"""Training: identities that hold at any seed, theorem bounds on trained networks, and what happens when it fails."""
+"""Training: identities that hold at any seed, and theorem bounds on trained networks.
+
+Also what happens when it fails.
+"""
 
 import equinox as eqx
 import jax
@@ -138,7 +141,10 @@ def test_the_gradient_is_that_of_the_exact_information():
 
 
 def test_a_deep_linear_network_learns_a_mode_on_saxes_curve():
-    """a(t) = s e^{2st} / (e^{2st} - 1 + s/a0) for gradient flow on a product of two weights (arXiv:1312.6120, eq. 9)."""
+    """a(t) = s e^{2st} / (e^{2st} - 1 + s/a0) for gradient flow on a product of two weights.
+
+    arXiv:1312.6120, eq. 9.
+    """
     s, a0, rate = 2.0, 0.01, 1e-4
     optimizer = optax.sgd(rate)
     weights = jnp.full(2, a0**0.5)
