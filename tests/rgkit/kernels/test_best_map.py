@@ -105,3 +105,8 @@ def test_errors_say_what_to_do():
         rg.greedy_map(rg.IsingChain(1.0, n_sites=21), 4)
     with pytest.raises(ValueError, match="n must be at least 1"):
         rg.water_filling_divergence(rg.IsingChain(1.0, n_sites=4), 0)
+
+
+def test_a_frozen_chain_has_no_critical_ratio():
+    assert rg.critical_ratio(rg.IsingChain(400.0, n_sites=4)) == np.inf
+    assert rg.critical_ratio(rg.IsingChain(0.5, n_sites=4)) < np.inf
