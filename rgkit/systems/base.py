@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
@@ -13,6 +13,8 @@ from rgkit.enumeration import Enumeration, check_enumerable, rows_of, spin_confi
 CHECKED_SITES = 12
 UNNORMALISED = 1e-6
 LARGEST_DRAW = 2**33  # bytes
+# not typing.Self, which checkers of calls cannot resolve in a method
+Member = TypeVar("Member", bound="Family")
 
 
 class Values(enum.Enum):
@@ -84,7 +86,7 @@ class Family(System, Protocol):
         """Covariance of the sufficient statistics, in the order of `parameters`."""
         ...
 
-    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> "Family":
+    def at(self: Member, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Member:
         """The member with these parameters (those not named are 0), on as many sites by default."""
         ...
 

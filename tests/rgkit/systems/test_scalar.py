@@ -334,10 +334,7 @@ def test_samples(potential, coupling, periodic):
 
 
 def test_the_histogram_of_a_site(n_samples=200_000, n_bins=200):
-    """On a ring longer than many correlation lengths, the first, second and last site.
-
-    The bins are of equal probability.
-    """
+    """The first, second and last site of a long ring, in bins of equal probability."""
     system = chain((-6.0, 1.0), 0.5, 24)
     fine = np.linspace(system.grid[0], system.grid[-1], 40001)
     cumulative = np.cumsum(system.density((fine[1:] + fine[:-1]) / 2)) * (fine[1] - fine[0])
@@ -351,10 +348,7 @@ def test_the_histogram_of_a_site(n_samples=200_000, n_bins=200):
 
 @pytest.mark.parametrize(("potential", "coupling"), [*SYSTEMS, ((-20.0, 5.0), 3.0), ((2.2,), 1.0)])
 def test_the_bias_of_the_samples_is_that_of_a_sum_over_the_coarse_grid(potential, coupling):
-    """The coarse grid integrates moments of the field between two others.
-
-    It does so at any shift, to a part in 10**6.
-    """
+    """At any shift the coarse grid integrates moments of the field to a part in 10**6."""
     system = chain(potential, coupling, 6)
     operator, sampler = system.operator, system.sampler()
     grid, spacing = np.asarray(sampler.grid, float), float(sampler.spacing)
@@ -518,5 +512,6 @@ def test_bounds_hold_at_extreme_couplings(potential, coupling, periodic):
     fisher = system.fisher_information()
     assert np.all(np.isfinite([*system.mean_parameters().values()])) and np.isfinite(fisher).all()
     assert np.all(np.diag(fisher) >= 0)
-    assert abs(system.correlation(1)) <= system.correlation(0) * (1 + 1e-12)
+    # the ends of an open chain vary less than its other sites
+    assert not periodic or abs(system.correlation(1)) <= system.correlation(0) * (1 + 1e-12)
     assert np.isfinite([system.log_partition(), system.entropy(), system.entropy_rate()]).all()
