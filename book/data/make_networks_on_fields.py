@@ -36,6 +36,8 @@ OTHER_SHAPES = {
     64: [(2, WIDTH), (4, WIDTH)],
 }
 ROWS, SAMPLED_ROWS, MANY_ROWS = 2**14, 2**16, 10**6
+# a million rows are too many to measure again each time
+REPLAYED = f"seed > 0 or system not in {MANY_NEIGHBOURS}"
 TRAINING, MEASURING = jax.random.key(0), jax.random.key(1)
 
 
