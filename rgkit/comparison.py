@@ -12,7 +12,6 @@ from jaxtyping import PRNGKeyArray
 from rgkit import _validation
 from rgkit.kernels.blocks import FieldRule, TrivialLaw
 from rgkit.laws.base import Law
-from rgkit.laws.fields import FieldLaw
 from rgkit.laws.pushforward import pushforward
 from rgkit.laws.spins import SpinLaw
 from rgkit.parameters.characteristic import characteristic_parameters
@@ -64,14 +63,16 @@ class KernelTrajectory:
 
     def laws(
         self, system: Any, n_steps: int, key: PRNGKeyArray | None
-    ) -> Iterator[tuple[float, FieldLaw]]:
+    ) -> Iterator[tuple[float, Law]]:
         """Sampled laws, with a key of its own for each step."""
+        if key is None:
+            raise ValueError("key must be a typed JAX key for sampled laws: pass jax.random.key(0).")
         for k in range(n_steps + 1):
             whole = self.kernel.iterated(k)
             ring = system.at(system.parameters, n_sites=system.n_sites * whole.block)
             step_key = jax.random.fold_in(key, k)
             law = pushforward(ring, whole, n_samples=self.n_samples, key=step_key)
-            yield whole.block, law
+            yield float(self.kernel.block**k), law
 
 
 def correspondence(
@@ -170,7 +171,7 @@ def _spins(result, ring, laws, renormalization) -> pd.DataFrame:
     training = result.history.assign(flow="training", ratio=result.system.n_sites / n)
     training[["gap", "divergence"]] /= n
     columns = ["flow", "step", "ratio", "gap", "divergence", "pair_coupling", "field"]
-    return pd.concat([pd.DataFrame(rows), training], ignore_index=True)[columns]
+    return pd.concat([pd.DataFrame(rows), training], ignore_index=True).loc[:, columns]
 
 
 def _spin_row(step, ratio, law) -> dict:
@@ -200,7 +201,7 @@ def _fields(result, ring, laws, renormalization) -> pd.DataFrame:
     first = ["flow", "step", "ratio", "reference", "gap", "gap_error"]
     first += ["divergence", "divergence_error"]
     columns = [column for name in ring.parameters for column in (name, f"{name}_error")]
-    return pd.DataFrame(rows)[first + columns]
+    return pd.DataFrame(rows).loc[:, first + columns]
 
 
 def _field_row(law, family, ends: TrivialLaw | None) -> dict:
