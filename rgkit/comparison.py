@@ -66,7 +66,7 @@ class KernelTrajectory:
     ) -> Iterator[tuple[float, Law]]:
         """Sampled laws, with a key of its own for each step."""
         if key is None:
-            raise ValueError("key must be a typed JAX key for sampled laws: pass jax.random.key(0).")
+            raise ValueError("key must be a typed JAX key, got None: pass jax.random.key(0).")
         for k in range(n_steps + 1):
             whole = self.kernel.iterated(k)
             ring = system.at(system.parameters, n_sites=system.n_sites * whole.block)

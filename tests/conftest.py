@@ -1,8 +1,8 @@
-"""How the tests are shared among the workers of `make test`, how much memory each took, and types.
+"""How the tests are shared among the workers of `make test`, their memory, and types.
 
-Every call into the package is checked against its annotations, by jaxtyping and beartype. A user
-has no such checker: what hands over bad input on purpose, to read the package's own sentence, is
-marked ``@pytest.mark.as_a_user``.
+In tests marked ``checked_types`` every call into the package is held to its annotations, by
+jaxtyping and beartype. Others hand over what is wrong on purpose, to read the package's own
+sentences, as users do who have no such checker.
 """
 
 import resource
@@ -15,14 +15,15 @@ from xdist.scheduler import LoadScopeScheduling
 PAGES = "test_pages.py"
 PEAKS = {}
 jaxtyping.install_import_hook("rgkit", "type_checker.checked")
+jaxtyping.config.update("jaxtyping_disable", True)
 
 
 @pytest.fixture(autouse=True)
 def types(request):
-    """Switch the checker of types off where a test passes what is wrong."""
-    jaxtyping.config.update("jaxtyping_disable", "as_a_user" in request.keywords)
+    """Switch the checker of types on where a test asks for it."""
+    jaxtyping.config.update("jaxtyping_disable", "checked_types" not in request.keywords)
     yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+    jaxtyping.config.update("jaxtyping_disable", True)
 
 
 def unit(nodeid):
