@@ -1,8 +1,8 @@
 """How the tests are shared among the workers of `make test`, their memory, and types.
 
-In tests marked ``checked_types`` every call into the package is held to its annotations, by
-jaxtyping and beartype. Others hand over what is wrong on purpose, to read the package's own
-sentences, as users do who have no such checker.
+In the places named `CHECKED` every call into the package is held to its annotations, by jaxtyping
+and beartype. What hands over bad input on purpose there, to read the package's own sentence as
+users do who have no such checker, is marked ``as_a_user``.
 """
 
 import resource
@@ -12,6 +12,7 @@ import jaxtyping
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+CHECKED = {"users", "renormalizations", "training", "test_tables.py"}
 PAGES = "test_pages.py"
 PEAKS = {}
 jaxtyping.install_import_hook("rgkit", "type_checker.checked")
@@ -20,8 +21,9 @@ jaxtyping.config.update("jaxtyping_disable", True)
 
 @pytest.fixture(autouse=True)
 def types(request):
-    """Switch the checker of types on where a test asks for it."""
-    jaxtyping.config.update("jaxtyping_disable", "checked_types" not in request.keywords)
+    """Switch the checker of types on where tests are held to it."""
+    checked = CHECKED & set(request.path.parts) and "as_a_user" not in request.keywords
+    jaxtyping.config.update("jaxtyping_disable", not checked)
     yield
     jaxtyping.config.update("jaxtyping_disable", True)
 

@@ -24,7 +24,6 @@ from objective import Balanced
 from potts import FourStatePotts
 from two_replicas import TwoReplicas
 
-pytestmark = pytest.mark.checked_types
 N, SAMPLES, KEY = 6, 20_000, jax.random.key(0)
 BITS = np.arange(2**N)[:, None] >> np.arange(N) & 1
 ALL = 1 - 2 * BITS

@@ -16,7 +16,6 @@ from two_replicas import TwoReplicas
 
 import rgkit as rg
 
-pytestmark = pytest.mark.checked_types
 KEY = jax.random.key(0)
 RING = NextNearestNeighbours(0.5, -0.3, 0.1, 8)
 
