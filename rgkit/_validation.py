@@ -15,7 +15,7 @@ Real: TypeAlias = float | int | np.number | ArrayLike
 Integer: TypeAlias = int | np.integer | ArrayLike
 LARGEST_SEED = 2**31 - 1
 NOT_NUMBERS = "bSUmM"  # NumPy's letters for truth, text and times
-ROUNDING = 1e-9
+ROUNDING = 1e-6  # that of sums in float32
 
 
 def real(name: str, value: Any, mend: str = "pass a finite number") -> float:
@@ -108,8 +108,8 @@ def boolean(name: str, value: Any) -> bool:
 def probabilities(name: str, value: Any) -> Float[np.ndarray, " outcomes"]:
     """Return a law of n spins as an array ``(2**n,)`` float64, or say why it is none.
 
-    Negative values of the size of rounding (above -1e-9) become 0; larger ones, and a sum that is
-    farther than 1e-9 from 1, are refused.
+    Negative values of the size of rounding (above -1e-6) become 0; larger ones, and a sum that is
+    farther than 1e-6 from 1, are refused.
     """
     law = np.array(value)
     if law.dtype.kind not in "iuf":
