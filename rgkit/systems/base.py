@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 from rgkit import _validation
 
 LARGEST_DRAW = 2**33  # bytes
+# not typing.Self, which checkers of calls cannot resolve in a method
+Member = TypeVar("Member", bound="Family")
 
 
 class Values(enum.Enum):
@@ -81,7 +83,7 @@ class Family(System, Protocol):
         """Covariance of the sufficient statistics, in the order of `parameters`."""
         ...
 
-    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Self:
+    def at(self: Member, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Member:
         """The member with these parameters (those not named are 0), on as many sites by default."""
         ...
 

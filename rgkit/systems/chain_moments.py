@@ -81,9 +81,10 @@ class Stretch:
         apart = self.mean[..., :, None] - self.mean[..., None, :]
         pairs = share[..., :, None] * share[..., None, :]
         between = np.einsum("i...tu,j...tu,...tu->ij...", apart, apart, pairs) / 2
+        # arrays also where no axis is left
         return Stretch(
-            np.logaddexp.reduce(self.log_weight, axis=-1),
+            np.asarray(np.logaddexp.reduce(self.log_weight, axis=-1)),
             np.sum(share * self.mean, axis=-1),
             np.sum(share * self.covariance, axis=-1) + between,
-            np.sum(share * (self.entropy + surprise), axis=-1),
+            np.asarray(np.sum(share * (self.entropy + surprise), axis=-1)),
         )

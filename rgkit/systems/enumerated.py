@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -15,6 +15,8 @@ from rgkit import _validation
 from rgkit.enumeration import ROWS_AT_ONCE, check_enumerable, spin_configurations
 from rgkit.systems.base import Values, checked_draw
 from rgkit.systems.spin_samplers import TABULATED_SITES, AliasSampler, TreeSampler
+
+Member = TypeVar("Member", bound="EnumeratedFamily")
 
 
 class EnumeratedSystem(abc.ABC):
@@ -173,7 +175,7 @@ class EnumeratedFamily(EnumeratedSystem):
         """Covariance of the sufficient statistics, the Hessian of ln Z, as `parameters`."""
         return self._moments[1].copy()
 
-    def at(self, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Self:
+    def at(self: Member, parameters: Mapping[str, float], *, n_sites: int | None = None) -> Member:
         """The member with these parameters, on as many sites unless told otherwise.
 
         Arguments:

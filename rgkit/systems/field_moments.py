@@ -11,7 +11,8 @@ from jaxtyping import Float
 
 from rgkit.systems.transfer_operator import TransferOperator
 
-Moments = tuple[Any, Float[np.ndarray, " k"], Float[np.ndarray, "k k"]]
+# orders 0, 1 and 2 in the statistics
+Moments = tuple[Any, np.ndarray, np.ndarray]
 
 
 def statistics_moments(
