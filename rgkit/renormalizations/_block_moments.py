@@ -44,7 +44,7 @@ class BlockMoments:
 
     def step(self, moments: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
         """The moments after a step, ``(order + 1,)``, the first of them 1."""
-        # a bisection asks for half a million steps, nearly all of them of moments that are not large
+        # a bisection takes half a million steps, nearly all of them of moments that are not large
         if not moments[-1] > LARGEST_PLAIN:
             new = self._tilt @ ((self._factor * moments[self._other_block]) @ moments)
             return new / new[0]
