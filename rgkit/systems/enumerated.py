@@ -49,7 +49,7 @@ class EnumeratedSystem(abc.ABC):
 
     @property
     def values(self) -> Values:
-        """What a site can be: +1 or -1."""
+        """Spins, +1 or -1."""
         return Values.SPINS
 
     def configurations(self) -> Int8[np.ndarray, "rows N"]:

@@ -64,7 +64,7 @@ class IsingChain:
 
     @property
     def values(self) -> Values:
-        """What a site can be: +1 or -1."""
+        """Spins, +1 or -1."""
         return Values.SPINS
 
     @property

@@ -64,7 +64,7 @@ class ScalarChain:
 
     @property
     def values(self) -> Values:
-        """What a site can be: any real number."""
+        """Real numbers."""
         return Values.REALS
 
     @property
