@@ -62,13 +62,7 @@ class TrainingData:
 
     def sample(self, label: int, n_samples: int) -> Num[Array, "n_samples N"]:
         """Configurations of a sample named by its label."""
-        x = jnp.asarray(self.system.sample(jax.random.fold_in(self.key, label), n_samples))
-        if x.shape != (n_samples, self.system.n_sites):
-            raise ValueError(
-                f"{type(self.system).__name__}.sample must give ({n_samples}, "
-                f"{self.system.n_sites}) configurations, got shape {x.shape}: a row for each draw."
-            )
-        return x
+        return _drawn(self.system, self.key, label, n_samples)
 
     def pooled(self, n_samples: int | None) -> "TrainingData":
         """The same with a pool of so many configurations; None for no pool."""
@@ -81,6 +75,16 @@ class TrainingData:
         if isinstance(self.x, Enumeration):
             return self.x.rows(0, min(ROWS_AT_ONCE, self.x.shape[0]))
         return self.x
+
+
+def _drawn(system: System, key: PRNGKeyArray, label: int, n_samples: int):
+    x = jnp.asarray(system.sample(jax.random.fold_in(key, label), n_samples))
+    if x.shape != (n_samples, system.n_sites):
+        raise ValueError(
+            f"{type(system).__name__}.sample must give ({n_samples}, {system.n_sites}) "
+            f"configurations, got shape {x.shape}: a row for each draw."
+        )
+    return x
 
 
 def source_of(system: System) -> Any:
@@ -121,9 +125,9 @@ def recorded_data(
         )
     spins = network.channel.values is Values.SPINS
     count = SPIN_EVALUATION_SAMPLES if spins else REAL_EVALUATION_SAMPLES
+    x = _drawn(system, key, HELD_OUT, count)
     weights = jnp.full(count, 1 / count, network.dtype)
-    data = TrainingData(system, jnp.zeros((0, system.n_sites)), weights, batch_size, key)
-    return dataclasses.replace(data, x=data.sample(HELD_OUT, count))
+    return TrainingData(system, x, weights, batch_size, key)
 
 
 def training_data(

@@ -46,7 +46,7 @@ class Objective(Contentful, abc.ABC):
         self,
         network: Network,
         head: Any,
-        x: Num[Array, "rows N"] | Enumeration,
+        x: Num[Array | np.ndarray, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
         key: PRNGKeyArray,
     ) -> Float[Array, ""]:
@@ -99,7 +99,7 @@ class Infomax(Objective):
         self,
         network: Network,
         head: None,
-        x: Num[Array, "rows N"] | Enumeration,
+        x: Num[Array | np.ndarray, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, ""]:
@@ -222,7 +222,7 @@ class Classification(Objective):
         self,
         network: Network,
         head: Float[Array, "classes n"],
-        x: Num[Array, "rows N"] | Enumeration,
+        x: Num[Array | np.ndarray, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, ""]:
@@ -274,7 +274,7 @@ class Regression(Objective):
         self,
         network: Network,
         head: tuple[Float[Array, " n"], Float[Array, ""]],
-        x: Num[Array, "rows N"] | Enumeration,
+        x: Num[Array | np.ndarray, "rows N"] | Enumeration,
         weights: Float[Array, " rows"],
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, ""]:

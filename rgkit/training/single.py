@@ -51,7 +51,8 @@ class TrainingResult:
             with its error, gap (capacity less information; at full power it is the divergence from
             white noise) with its error, and of the noisy features the second moment and excess
             kurtosis (means over features) and the strongest correlation between two of them.
-        laws: the law of the hard features, or of the noisy real ones, at each row of ``history``.
+        laws: the law of the hard features, or of the noisy real ones, at each row of ``history``
+            that has numbers.
         cost: steps (of all restarts), seconds (compilation included) and restarts.
         power: for a Gaussian channel, whose network comes back with its power frozen on one sample:
             the residual :math:`\langle|f|^2\rangle/n - P` on a fresh sample, and its standard
@@ -227,7 +228,7 @@ class _Run:
         history = pd.DataFrame([row._asdict() for row in records])
         history.insert(0, "step", steps)
         power = power_residual(trained, self.data) if finite else {}
-        trained = with_start(trained, network)
+        trained, laws = with_start(trained, network), tuple(law for law in laws if law is not None)
         return TrainingResult(
             trained, self.data.system, self.objective, head, history, laws, {}, power
         )

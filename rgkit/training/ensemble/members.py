@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pandas as pd
-from jaxtyping import Array, Key, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from rgkit import _content, _validation
 from rgkit._content import Constant
@@ -88,7 +88,9 @@ def _initializer(widths, channel, options) -> Callable[[PRNGKeyArray], Network]:
 
 
 @functools.partial(jax.jit, static_argnames="restarts")
-def member_keys(key: PRNGKeyArray, seed: int, restarts: int) -> tuple[PRNGKeyArray, ...]:
+def member_keys(
+    key: PRNGKeyArray, seed: int | Int[Array, ""], restarts: int
+) -> tuple[Key[Array, "..."], ...]:
     """Keys of one member: for its start, for its training, and those that `rgkit.train` splits.
 
     These are for data, and for the start and the steps of each restart.

@@ -355,6 +355,7 @@ def test_devices_are_reported():
         assert rg.devices().matmul_precision[0] == "highest"
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "grid, options, error, message",
     [

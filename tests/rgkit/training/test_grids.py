@@ -55,6 +55,7 @@ def test_whole_numbers_of_any_kind_are_taken_as_they_are(two, convert):
 FIELDS = {"r": -2.0, "u": 0.5, **ONE}
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "grid, error, message",
     [

@@ -348,6 +348,7 @@ def test_other_channels_for_the_other_data():
     assert signs.history.gap.iloc[-1] < 0.2 * signs.history.gap.iloc[0]
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
@@ -454,6 +455,7 @@ def test_bad_arguments_are_refused(arguments, error, message):
         rg.train(**(call | arguments))
 
 
+@pytest.mark.as_a_user
 def test_bad_objectives_are_refused():
     with pytest.raises(ValueError, match="n_classes must be at least 2"):
         rg.Classification(lambda x: 0, n_classes=1)
