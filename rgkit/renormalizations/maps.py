@@ -91,7 +91,7 @@ class RGMap(Renormalization):
             n_sites: the number of sites of the members, by default that of ``system``.
 
         Returns:
-            An iterator of pairs: the ratio ``b**step`` of lengths, and the member.
+            Pairs, one after another, of the ratio ``b**step`` of lengths and the member.
 
         Raises:
             TypeError: where ``system`` is no family or ``n_steps`` is no integer.
