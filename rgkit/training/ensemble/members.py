@@ -9,11 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pandas as pd
-<<<<<<< HEAD
 from jaxtyping import Array, Integer, Key, PRNGKeyArray
-=======
-from jaxtyping import Array, Int, Key, PRNGKeyArray
->>>>>>> training
 
 from rgkit import _content, _validation
 from rgkit._content import Constant
@@ -93,11 +89,7 @@ def _initializer(widths, channel, options) -> Callable[[PRNGKeyArray], Network]:
 
 @functools.partial(jax.jit, static_argnames="restarts")
 def member_keys(
-<<<<<<< HEAD
     key: PRNGKeyArray, seed: int | Integer[Array, ""], restarts: int
-=======
-    key: PRNGKeyArray, seed: int | Int[Array, ""], restarts: int
->>>>>>> training
 ) -> tuple[Key[Array, "..."], ...]:
     """Keys of one member: for its start, for its training, and those that `rgkit.train` splits.
 
