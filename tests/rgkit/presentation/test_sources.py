@@ -158,7 +158,7 @@ def test_every_chapter_names_what_there_is(chapter):
 
 
 RUNS = {
-    "a law": "rg.pushforward(rg.IsingChain(0.5, n_sites=4), rg.majority(2)).divergence()",
+    "a law": "rg.pushforward(rg.IsingChain(0.5, n_sites=6), rg.majority(3)).divergence()",
     "a flow": "rg.ising_decimation(2).flow({'K': 1.0}, 2)",
     "training": "rg.train_ensemble({'K': 0.5, 'n_sites': 4, 'n_features': 2}, rg.Infomax(), "
     "steps=1, key=__import__('jax').random.key(0))",
