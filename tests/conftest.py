@@ -12,7 +12,7 @@ import jaxtyping
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-CHECKED = {"users", "renormalizations", "training", "test_tables.py"}
+CHECKED = {"users", "test_tables.py"}
 PAGES = "test_pages.py"
 PEAKS = {}
 jaxtyping.install_import_hook("rgkit", "type_checker.checked")
