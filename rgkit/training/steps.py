@@ -187,7 +187,13 @@ def run_steps(
         alive = alive & jnp.isfinite(loss)
         last = _where(alive, arrays, last)
         updates, state = optimizer.update(gradient, state, arrays)
-        return optax.apply_updates(arrays, updates), last, state, alive, survived + alive
+        return (
+            optax.apply_updates(arrays, updates),
+            last,
+            state,
+            alive,
+            survived + alive.astype(survived.dtype),
+        )
 
     start = arrays, arrays, state, jnp.array(True), jnp.zeros((), jnp.int32)
     end = jax.lax.fori_loop(jnp.zeros((), jnp.int32), length, step, start)
