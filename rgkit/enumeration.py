@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Int, Int8, Num, UInt32
+from jaxtyping import Array, ArrayLike, Int8, Integer, Num, UInt32
 
 from rgkit import _validation
 
@@ -21,7 +21,7 @@ ENUMERABLE_SITES, ENUMERABLE_ON_ACCELERATORS = 24, 28
 WORD_BITS = 32
 
 
-def spins_of(rows: Int[ArrayLike, "..."], n_sites: int) -> Int8[Array, "... N"]:
+def spins_of(rows: Integer[ArrayLike, "..."], n_sites: int) -> Int8[Array, "... N"]:
     """Spins ``(..., N)`` int8 of row numbers ``(...)``, in JAX: spin j is +1 if bit j is 0."""
     index = jnp.asarray(rows)[..., None]
     sites = jnp.arange(n_sites, dtype=index.dtype).reshape((1,) * (index.ndim - 1) + (n_sites,))
