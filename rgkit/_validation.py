@@ -13,6 +13,7 @@ from jaxtyping import ArrayLike, Float, PRNGKeyArray
 
 Real: TypeAlias = float | int | np.number | ArrayLike
 Integer: TypeAlias = int | np.integer | ArrayLike
+Boolean: TypeAlias = bool | np.bool_ | ArrayLike
 LARGEST_SEED = 2**31 - 1
 NOT_NUMBERS = "bSUmM"  # NumPy's letters for truth, text and times
 ROUNDING = 1e-6  # that of sums in float32

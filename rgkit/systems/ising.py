@@ -52,12 +52,19 @@ class IsingChain:
     n_sites: int = dataclasses.field(kw_only=True)
     periodic: bool = dataclasses.field(default=True, kw_only=True)
 
-    def __post_init__(self):
+    def __init__(
+        self,
+        coupling: _validation.Real,
+        field: _validation.Real = 0.0,
+        *,
+        n_sites: _validation.Integer,
+        periodic: _validation.Boolean = True,
+    ):
         checked = {
-            "coupling": _validation.real("coupling", self.coupling),
-            "field": _validation.real("field", self.field),
-            "n_sites": _validation.positive_integer("n_sites", self.n_sites, 2),
-            "periodic": _validation.boolean("periodic", self.periodic),
+            "coupling": _validation.real("coupling", coupling),
+            "field": _validation.real("field", field),
+            "n_sites": _validation.positive_integer("n_sites", n_sites, 2),
+            "periodic": _validation.boolean("periodic", periodic),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

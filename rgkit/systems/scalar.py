@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from jaxtyping import Array, ArrayLike, Float, Num, PRNGKeyArray
 
 from rgkit import _validation
@@ -51,12 +52,19 @@ class ScalarChain:
     n_sites: int = dataclasses.field(kw_only=True)
     periodic: bool = dataclasses.field(default=True, kw_only=True)
 
-    def __post_init__(self):
+    def __init__(
+        self,
+        potential: Sequence[_validation.Real] | Num[ArrayLike, " powers"] | pd.Series,
+        coupling: _validation.Real,
+        *,
+        n_sites: _validation.Integer,
+        periodic: _validation.Boolean = True,
+    ):
         checked = {
-            "potential": _coefficients(self.potential),
-            "coupling": _validation.real("coupling", self.coupling),
-            "n_sites": _validation.positive_integer("n_sites", self.n_sites, 2),
-            "periodic": _validation.boolean("periodic", self.periodic),
+            "potential": _coefficients(potential),
+            "coupling": _validation.real("coupling", coupling),
+            "n_sites": _validation.positive_integer("n_sites", n_sites, 2),
+            "periodic": _validation.boolean("periodic", periodic),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

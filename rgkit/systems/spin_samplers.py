@@ -65,7 +65,9 @@ def probability_words(up: Any, down: Any) -> UInt32[Array | np.ndarray, "2 ..."]
     return xp.where((up <= down)[None], words, ~words)
 
 
-def is_below(first: Any, second: Any, high: Any, low: Any) -> Bool[Array, "..."]:
+def is_below(
+    first: Any, second: Any, high: Any, low: Any
+) -> Bool[Array | np.ndarray | np.bool_, "..."]:
     """Whether the number of 64 bits (first, second) is below the number (high, low).
 
     Without a second word (None) a tie of the first is not below.
