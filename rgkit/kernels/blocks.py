@@ -3,6 +3,7 @@
 import abc
 import math
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -60,7 +61,7 @@ class FieldRule(BlockRule):
         """The kernel applied so many times, as one kernel."""
 
     @abc.abstractmethod
-    def trivial_law(self, family) -> TrivialLaw:
+    def trivial_law(self, family: Any) -> TrivialLaw:
         """Where fields of this family end: a `TrivialLaw` of features."""
 
 
@@ -85,7 +86,7 @@ class Decimation(ProductKernel, FieldRule):
         """Decimation with block size ``b**times``."""
         return Decimation(self.block**times)
 
-    def trivial_law(self, family) -> TrivialLaw:
+    def trivial_law(self, family: Any) -> TrivialLaw:
         """The product of the single-site laws of the infinite chain, which need not be Gaussian."""
 
         def log_density(rows):
@@ -141,7 +142,7 @@ class BlockAverage(FieldRule):
         """Block averages with block size ``b**times``."""
         return BlockAverage(self.block**times)
 
-    def trivial_law(self, family) -> TrivialLaw:
+    def trivial_law(self, family: Any) -> TrivialLaw:
         """White Gaussian noise whose variance is the susceptibility of the infinite chain."""
         variance = family.susceptibility()
 

@@ -2,6 +2,7 @@
 
 import abc
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -179,7 +180,9 @@ class AbstractNoiseChannel(Channel):
         """Log density of the noise of one feature, entry by entry."""
 
     @abc.abstractmethod
-    def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...], dtype) -> Float[Array, "..."]:
+    def draw_noise(
+        self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
+    ) -> Float[Array, "..."]:
         """Independent noise of this shape."""
 
     @abc.abstractmethod
@@ -318,7 +321,9 @@ class GaussianChannel(AbstractNoiseChannel):
         r""":math:`-z^2/2\sigma^2 - \tfrac12\ln 2\pi\sigma^2`, entry by entry."""
         return -(z**2 / self.noise + math.log(2 * math.pi * self.noise)) / 2
 
-    def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...], dtype) -> Float[Array, "..."]:
+    def draw_noise(
+        self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
+    ) -> Float[Array, "..."]:
         """Independent Gaussian noise of this shape."""
         return self.noise**0.5 * jax.random.normal(key, shape, dtype)
 

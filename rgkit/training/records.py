@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from rgkit._content import Constant
-from rgkit.enumeration import sum_over_rows
+from rgkit.enumeration import Enumeration, sum_over_rows
 from rgkit.kernels.network import Network
 from rgkit.laws.channel_information import information_bounds
 from rgkit.laws.fields import FieldLaw
@@ -56,7 +56,13 @@ def row_of(values: Values) -> type[SpinRow] | type[RealRow]:
     return SpinRow if values is Values.SPINS else RealRow
 
 
-def batch_loss(objective: Objective, model: Model, x, weights, key) -> Float[Array, ""]:
+def batch_loss(
+    objective: Objective,
+    model: Model,
+    x: Num[Array, "rows N"] | Enumeration,
+    weights: Float[Array, "..."],
+    key: PRNGKeyArray,
+) -> Float[Array, ""]:
     """The loss of a model, network and head; the key is for draws such as those of noise."""
     network, head = model
     return objective.loss(network, head, x, weights, jax.random.fold_in(key, NOISE))
@@ -72,7 +78,7 @@ def record(
     return _real_record(objective, model, data)
 
 
-def spin_row(loss, soft, hard) -> tuple[SpinRow, SpinLaw | None]:
+def spin_row(loss: Any, soft: Any, hard: Any) -> tuple[SpinRow, SpinLaw | None]:
     """From the loss, the law and noise of the soft features, and the law of the hard ones."""
     if not all(np.isfinite(part).all() for part in (loss, *soft, hard)):
         return SpinRow(*np.full(len(SpinRow._fields), np.nan)), None
@@ -89,7 +95,13 @@ def spin_row(loss, soft, hard) -> tuple[SpinRow, SpinLaw | None]:
 
 
 @eqx.filter_jit
-def spin_laws(objective: Constant, model: Model, x, weights, key):
+def spin_laws(
+    objective: Constant,
+    model: Model,
+    x: Num[Array, "rows N"] | Enumeration,
+    weights: Float[Array, "..."],
+    key: PRNGKeyArray,
+) -> tuple[Any, Any, Any]:
     """The loss, the law and noise of the soft features, and the law of the hard ones."""
     network, _ = model
     soft, hard = (sum_over_rows(kernel.push, x, weights) for kernel in (network, network.hard()))

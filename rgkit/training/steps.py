@@ -124,7 +124,9 @@ class Program(eqx.Module):
         """The model with these arrays."""
         return eqx.combine(arrays, self.static.value)
 
-    def rows(self, drawn_from: Any, x, weights, key: PRNGKeyArray):
+    def rows(
+        self, drawn_from: Any, x: Any, weights: Float[Array, "..."], key: PRNGKeyArray
+    ) -> tuple[Any, Float[Array, "..."]]:
         """The rows of a step and their weights."""
         if self.batch_size is None:
             return x, weights

@@ -1,7 +1,7 @@
 """The grid of an ensemble: a table with a row for each member, whose columns must all be read."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import ItemsView, Iterable, KeysView, Mapping, ValuesView
 from typing import Any
 
 import numpy as np
@@ -34,17 +34,17 @@ class Row(dict):
         self.read.update(super().keys())
         return super().__iter__()
 
-    def keys(self):
+    def keys(self) -> KeysView[str]:
         """All columns."""
         self.read.update(super().keys())
         return super().keys()
 
-    def values(self):
+    def values(self) -> ValuesView[Any]:
         """All entries."""
         self.read.update(super().keys())
         return super().values()
 
-    def items(self):
+    def items(self) -> ItemsView[str, Any]:
         """All columns with their entries."""
         self.read.update(super().keys())
         return super().items()

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
+from tqdm import tqdm
 
 from rgkit import _content
 from rgkit._content import Constant
@@ -126,7 +127,7 @@ class Group:
         """The runs of a block; fewer in the last."""
         return self.runs[block * layout.block : (block + 1) * layout.block]
 
-    def train(self, layout: Layout, blocks: list[int], bar) -> list[Block]:
+    def train(self, layout: Layout, blocks: list[int], bar: tqdm) -> list[Block]:
         """Train blocks, one on each device."""
         begun = time.perf_counter()
         spread = self._spread(len(blocks), layout)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PRNGKeyArray
 
 from rgkit._content import Constant
+from rgkit.kernels.network import Network
 from rgkit.training import records, steps
 from rgkit.training.ensemble.layout import over_keys, step_bytes
 
@@ -31,7 +32,7 @@ class Spread:
     recorded: int
     mesh: Mesh
 
-    def over_runs(self, function, mapped, shared, together):
+    def over_runs(self, function: Callable, mapped: Any, shared: Any, together: int) -> Any:
         """``function(one, shared)`` for every one of ``mapped``."""
 
         def block(mapped, shared):
@@ -53,14 +54,14 @@ def _map(function, mapped, together):
 
 
 @eqx.filter_jit
-def begin(program: steps.Program, arrays):
+def begin(program: steps.Program, arrays: Any) -> tuple[Any, Any, Array]:
     """Where runs stand at the start: parameters, optimiser state, the step of divergence (-1)."""
     state = jax.vmap(program.optimizer.transformation().init)(arrays)
     return arrays, state, jnp.full(len(jax.tree.leaves(arrays)[0]), -1, jnp.int32)
 
 
 @eqx.filter_jit(donate="all-except-first")
-def advance(constant, carry):
+def advance(constant: Any, carry: Any) -> Any:
     """A piece of the steps of every run, without leaving the devices."""
     spread, program, data, x, keys, length, done = constant
 
@@ -83,7 +84,9 @@ def advance(constant, carry):
 
 
 @eqx.filter_jit
-def spin_laws(spread, program: steps.Program, arrays, data, x, keys):
+def spin_laws(
+    spread: Spread, program: steps.Program, arrays: Any, data: Any, x: Any, keys: Any
+) -> Any:
     """`records.spin_laws` of every run."""
 
     def one(run, x):
@@ -95,7 +98,13 @@ def spin_laws(spread, program: steps.Program, arrays, data, x, keys):
 
 
 @eqx.filter_jit
-def start_of(objective: Constant, network, init_key, run_key, first: bool):
+def start_of(
+    objective: Constant,
+    network: Network,
+    init_key: PRNGKeyArray,
+    run_key: PRNGKeyArray,
+    first: bool,
+) -> tuple[Any, PRNGKeyArray]:
     """Model and key of a run, as `rgkit.train` makes them."""
     head_key, batch_key = jax.random.split(run_key)
     network = network if first else network.reinitialized(init_key)
@@ -134,7 +143,7 @@ def text(program: Any, *arguments: Any) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def gradient_bytes(objective: Constant, static: Constant, structure, leaves) -> int:
+def gradient_bytes(objective: Constant, static: Constant, structure: Any, leaves: Any) -> int:
     """`step_bytes` of the loss of a model given by shapes."""
     arrays, x, weights, key = jax.tree.unflatten(structure, leaves)
     model = eqx.combine(arrays, static.value)
