@@ -61,7 +61,7 @@ def test_maps_without_a_field(result):
         steps=2,
         key=jax.random.key(0),
     )
-    with pytest.raises(ValueError, match="unknown coupling 'h'"):
+    with pytest.raises(ValueError, match="does not carry along: set h to 0"):
         rg.correspondence(in_field, rg.migdal_kadanoff(2, 1))
 
 

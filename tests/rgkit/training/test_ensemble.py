@@ -372,7 +372,7 @@ def test_devices_are_reported():
             ValueError,
             r"grid must have a value .* \['n_sites'\] have gaps",
         ),
-        (SMALL | {"width": 0}, {}, ValueError, "widths must be at least 1"),
+        (SMALL | {"width": 0}, {}, ValueError, "width must be at least 1"),
         (SMALL | {"seed": 0.5}, {}, TypeError, "seed must be an integer"),
         (SMALL, {"steps": 0}, ValueError, "steps must be at least 1"),
         (SMALL, {"records": 0}, ValueError, "records must be at least 1"),
