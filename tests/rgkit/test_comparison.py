@@ -124,10 +124,10 @@ def test_training_on_fields_is_the_history_with_the_laws(field_result):
 
 def test_flows_that_do_not_compare_are_refused(result, field_result):
     with pytest.raises(
-        TypeError, match="a map of couplings for spins.*pass rgkit.ising_decimation"
+        TypeError, match="a map of couplings for data that are spins.*pass rgkit.ising_dec"
     ):
         rg.correspondence(result, rg.decimation(2))
-    with pytest.raises(TypeError, match="a kernel for fields.*pass rgkit.block_average"):
+    with pytest.raises(TypeError, match="a kernel that renormalizes.*pass rgkit.block_average"):
         rg.correspondence(field_result, rg.ising_decimation(2))
     with pytest.raises(ValueError, match="pass n_samples and key"):
         rg.correspondence(field_result, rg.block_average(2))

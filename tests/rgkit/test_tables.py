@@ -4,6 +4,7 @@ The systems are taken exact and sampled.
 A cell of a table is right, by a sum done here in NumPy, or it is refused with a sentence.
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -83,6 +84,13 @@ def activations(net, x):
     return x @ np.asarray(last[0], float).T + np.asarray(last[1], float)
 
 
+@functools.cache
+def outcomes():
+    """What the random map, which has no table, makes of each configuration."""
+    kernel = KERNELS["random map"]
+    return np.array([int(np.argmax(kernel.log_probability(jnp.asarray(row)))) for row in ALL])
+
+
 def of_product(up):
     """``P(y|x)``, ``(rows, 2**n)``, from ``P(y_j = +1|x)``, ``(rows, n)``."""
     n = up.shape[1]
@@ -104,10 +112,8 @@ def conditional(name, x):
         tie = (blocks[..., 0] > 0) if "first" in name else 0.5
         return of_product(step(blocks.sum(-1), tie))
     if name in MAPS:
-        outcome = np.array([int(np.argmax(kernel.log_probability(jnp.asarray(row)))) for row in x])
-        table = np.asarray(kernel.table) if name != "random map" else outcome
-        row = ((x < 0) << np.arange(N)).sum(1)
-        return np.eye(4)[table[row] if name != "random map" else outcome]
+        table = outcomes() if name == "random map" else np.asarray(kernel.table)
+        return np.eye(4)[table[((x < 0) << np.arange(N)).sum(1)]]
     if name == "noisy vote":
         up = 1 / (1 + np.exp(-50.0 * x.sum(1)))
         up = up * 0.9 + (1 - up) * 0.1

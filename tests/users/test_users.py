@@ -4,6 +4,7 @@ import itertools
 
 import jax
 import numpy as np
+import optax
 import pytest
 from channels import LaplaceChannel, WarmSpins
 from kernels import StaggeredAverage
@@ -70,7 +71,8 @@ def test_the_couplings_of_a_family_are_read_off_a_law():
 )
 def test_a_system_is_trained_alone_and_in_an_ensemble(system):
     grid = {"n_sites": system.n_sites, "n_features": 2, "width": 16, "seed": [0, 1]}
-    options = {"steps": 40, "records": 1}
+    # not Adam, which makes steps of rounding where symmetry makes a gradient zero
+    options = {"steps": 40, "records": 1, "optimizer": optax.sgd(0.3)}
     ensemble = rg.train_ensemble(grid, rg.Infomax(), system=lambda row: system, key=KEY, **options)
     for member in range(2):
         alone = rg.train(**ensemble.arguments(member), **options)

@@ -1,7 +1,8 @@
 """The grid of an ensemble: a table with a row for each member, whose columns must all be read."""
 
 import itertools
-from collections.abc import ItemsView, Iterable, KeysView, Mapping, ValuesView
+from collections import UserDict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from rgkit import _validation
 
 
-class Row(dict):
+class Row(UserDict):
     """A row of a grid, which notes the columns that are read; reading the whole reads them all."""
 
     def __init__(self, entries: Mapping[str, Any]):
@@ -22,47 +23,24 @@ class Row(dict):
         return super().__getitem__(name)
 
     def __contains__(self, name: object) -> bool:
-        if super().__contains__(name):
+        found = super().__contains__(name)
+        if found:
             self.read.add(str(name))
-        return super().__contains__(name)
+        return found
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The entry of a column, or the default."""
-        return self[name] if name in self else default
-
-    def __iter__(self):
-        self.read.update(super().keys())
+    def __iter__(self) -> Iterator[str]:
+        self.read.update(self.data)
         return super().__iter__()
 
-    def keys(self) -> KeysView[str]:
-        """All columns."""
-        self.read.update(super().keys())
-        return super().keys()
-
-    def values(self) -> ValuesView[Any]:
-        """All entries."""
-        self.read.update(super().keys())
-        return super().values()
-
-    def items(self) -> ItemsView[str, Any]:
-        """All columns with their entries."""
-        self.read.update(super().keys())
-        return super().items()
-
-    def copy(self) -> dict[str, Any]:
+    def copy(self) -> Any:
         """All entries, as a plain dict."""
-        return dict(self.items())
+        return dict(self)
 
     def __or__(self, other):
         return self.copy() | other
 
     def __ror__(self, other):
         return other | self.copy()
-
-    def pop(self, name: str, *default: Any) -> Any:
-        """The entry of a column, which is taken out of the row."""
-        self.read.add(name)
-        return super().pop(name, *default)
 
 
 def table_of_members(grid: Any) -> pd.DataFrame:
@@ -130,7 +108,7 @@ def _values(name, value) -> list:
 def check_all_read(rows: list[Row], known: Iterable[str] | None) -> None:
     """Raise ValueError with the columns that no function has read in any row."""
     read = set().union(*(row.read for row in rows))
-    unread = sorted(map(str, set().union(*map(dict.keys, rows)) - read))
+    unread = sorted(map(str, set().union(*(row.data for row in rows)) - read))
     if unread:
         mend = (
             f"of {list(known)} these members read those that their system and network have. Drop "

@@ -43,33 +43,37 @@ def trained_alike(grid, objective, **options):
 
 spins = {{"K": [0.5, 1.0], "n_sites": 4, "n_features": 2, "width": 4}}
 trained_alike(spins, rg.Infomax())
-trained_alike(spins, rg.Infomax(), batch_size=16)
-trained_alike(spins, rg.Classification(lambda x: (x[0] > 0).astype(int)))
+trained_alike(spins, rg.Classification(lambda x: (x[0] > 0).astype(int)), batch_size=16)
 trained_alike(spins, rg.Reconstruction())
 trained_alike(spins, rg.Regression(lambda x: x[0].astype(np.float32)))
 fields = {{"r": -2.0, "u": [0.5, 0.6], "K": 0.5, "n_sites": 4, "n_features": 2, "width": 4}}
 trained_alike(fields, rg.Infomax(draws=8), batch_size=32, pool=64)
 """
 
+FORK = """
+child = os.fork()
+if child: sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+# settings that do not touch one another stand together, for each process takes its time
 SETTINGS = {
-    "none": "",
-    "float64": "jax.config.update('jax_enable_x64', True)",
-    "debug_nans": "jax.config.update('jax_debug_nans', True)",
-    "strict": "jax.config.update('jax_numpy_dtype_promotion', 'strict')",
-    "strict float64": (
-        "jax.config.update('jax_numpy_dtype_promotion', 'strict')\n"
-        "jax.config.update('jax_enable_x64', True)"
-    ),
-    "rbg": "jax.config.update('jax_default_prng_impl', 'rbg')",
-    "unsafe_rbg": "jax.config.update('jax_default_prng_impl', 'unsafe_rbg')",
-    "other threefry": "jax.config.update('jax_threefry_partitionable', False)",
-    "forked": "child = os.fork()\n"
-    "if child: sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))",
+    "strict promotion and rbg": {
+        "jax_numpy_dtype_promotion": "strict",
+        "jax_default_prng_impl": "rbg",
+    },
+    "the same with float64, debug_nans and unsafe_rbg": {
+        "jax_numpy_dtype_promotion": "strict",
+        "jax_enable_x64": True,
+        "jax_debug_nans": True,
+        "jax_default_prng_impl": "unsafe_rbg",
+    },
+    "forked with other draws": {"jax_threefry_partitionable": False},
 }
 
 
-@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
-def test_training_works_under_a_setting_of_the_user(setting):
+@pytest.mark.parametrize("name", SETTINGS)
+def test_training_works_under_settings_of_the_user(name):
+    settings = [f"jax.config.update({key!r}, {value!r})" for key, value in SETTINGS[name].items()]
+    setting = "\n".join(settings + [FORK] * name.startswith("forked"))
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(setting=setting)],
         env=os.environ | {"PYTHONPATH": ":".join(filter(None, sys.path))},
