@@ -1,6 +1,7 @@
 """Checks of arguments: each error names the argument, what was wrong and the mend."""
 
 import math
+import numbers
 import operator
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -9,10 +10,11 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-Real: TypeAlias = float | int | np.number | ArrayLike
-Integer: TypeAlias = int | np.integer | ArrayLike
+Real: TypeAlias = float | numbers.Real | np.number | ArrayLike
+Integer: TypeAlias = int | numbers.Integral | np.integer | ArrayLike
+AnyArray: TypeAlias = Array | np.ndarray
 Boolean: TypeAlias = bool | np.bool_ | ArrayLike
 LARGEST_SEED = 2**31 - 1
 NOT_NUMBERS = "bSUmM"  # NumPy's letters for truth, text and times

@@ -1,18 +1,27 @@
-"""How the tests are shared among the workers of `make test`, their memory, and types.
+"""How the tests are shared among the workers of `make test`, their programs and memory, and types.
 
-In the places named `CHECKED` every call into the package is held to its annotations, by jaxtyping
-and beartype. What hands over bad input on purpose there, to read the package's own sentence as
-users do who have no such checker, is marked ``as_a_user``.
+Every call into the package is held to its annotations, by jaxtyping and beartype. What hands over
+bad input on purpose, to read the package's own sentence as users do who have no such checker, is
+marked ``as_a_user``.
 """
 
+import os
 import resource
 import sys
+from pathlib import Path
 
 import jaxtyping
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-CHECKED = {"users", "test_tables.py"}
+# what one worker or process has compiled, no other compiles again
+COMPILED = {
+    "JAX_COMPILATION_CACHE_DIR": str(Path(__file__).parents[1] / "_build" / "compiled"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+os.environ |= COMPILED
+UNCHECKED = {"book", "notebooks"}
 PAGES = "test_pages.py"
 PEAKS = {}
 jaxtyping.install_import_hook("rgkit", "type_checker.checked")
@@ -22,7 +31,7 @@ jaxtyping.config.update("jaxtyping_disable", True)
 @pytest.fixture(autouse=True)
 def types(request):
     """Switch the checker of types on where tests are held to it."""
-    checked = CHECKED & set(request.path.parts) and "as_a_user" not in request.keywords
+    checked = UNCHECKED.isdisjoint(request.path.parts) and "as_a_user" not in request.keywords
     jaxtyping.config.update("jaxtyping_disable", not checked)
     yield
     jaxtyping.config.update("jaxtyping_disable", True)

@@ -176,7 +176,9 @@ class AbstractNoiseChannel(Channel):
         return Values.REALS
 
     @abc.abstractmethod
-    def noise_log_density(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
+    def noise_log_density(
+        self, z: Float[_validation.AnyArray, "..."]
+    ) -> Float[_validation.AnyArray, "..."]:
         """Log density of the noise of one feature, entry by entry."""
 
     @abc.abstractmethod
@@ -317,7 +319,9 @@ class GaussianChannel(AbstractNoiseChannel):
         r"""Capacity of one feature in nats, :math:`\tfrac12 \ln(1 + P/\sigma^2)`."""
         return math.log1p(self.power / self.noise) / 2
 
-    def noise_log_density(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
+    def noise_log_density(
+        self, z: Float[_validation.AnyArray, "..."]
+    ) -> Float[_validation.AnyArray, "..."]:
         r""":math:`-z^2/2\sigma^2 - \tfrac12\ln 2\pi\sigma^2`, entry by entry."""
         return -(z**2 / self.noise + math.log(2 * math.pi * self.noise)) / 2
 

@@ -73,6 +73,6 @@ def shared(context, site, request):
 
 @pytest.fixture(scope="module")
 def dark(shared):
-    """The same page opened again in the dark, for the tests that come last."""
-    shared.open("dark")
+    """The same page in the dark, for the tests that come last."""
+    shared.switch("dark")
     return shared

@@ -117,12 +117,6 @@ class Visit:
         self.page = context.new_page()
         self.page.set_viewport_size({"width": width, "height": 900})
         self.listen()
-        self.open(scheme)
-
-    def open(self, scheme):
-        """Load the page for a system that is light or dark, and forget what was wrong before."""
-        self.outside.clear()
-        self.problems.clear()
         self.page.emulate_media(color_scheme=scheme)
         self.page.goto(f"{self.site}/{self.name}.html", wait_until="load")
         self.open_boxes()

@@ -9,7 +9,9 @@ DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]*\d*\.\d)|\d[eE][-+]\d")
 NOT_PROSE = (
     re.compile(r"\A---\n.*?\n---\n", re.DOTALL),  # the header
     re.compile(r"^(`{3,}|~{3,})\{code-cell\}.*?^\1\s*$", re.DOTALL | re.MULTILINE),
-    re.compile(r"^```(?:[a-z0-9]*|\{literalinclude\}[^\n]*)\n.*?^```\s*$", re.DOTALL | re.MULTILINE),
+    re.compile(
+        r"^```(?:[a-z0-9]*|\{literalinclude\}[^\n]*)\n.*?^```\s*$", re.DOTALL | re.MULTILINE
+    ),
     re.compile(r"\$\$.*?\$\$", re.DOTALL),
     re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL),
     re.compile(r"^```\{math\}.*?^```\s*$", re.DOTALL | re.MULTILINE),

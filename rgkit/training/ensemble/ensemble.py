@@ -169,7 +169,9 @@ def _plan(groups, checkpoint, everyone) -> tuple[list[Layout], Checkpoint | None
     """The layout of each group: that of a checkpoint, so that a resumed run repeats it."""
     n_devices = len(jax.local_devices()) * jax.process_count()
     layouts = [
-        choose_layout(len(g.runs), n_devices, g.step_bytes, g.held_bytes, g.recipe.memory)
+        choose_layout(
+            len(g.runs), n_devices, g.step_bytes, g.record_bytes, g.held_bytes, g.recipe.memory
+        )
         for g in groups
     ]
     if checkpoint is None:

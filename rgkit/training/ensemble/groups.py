@@ -24,7 +24,7 @@ from rgkit.training.data import (
     recorded_data,
 )
 from rgkit.training.ensemble import programs
-from rgkit.training.ensemble.layout import Layout, draw_alike, working_bytes
+from rgkit.training.ensemble.layout import Layout, draw_alike
 from rgkit.training.ensemble.members import Member
 from rgkit.training.ensemble.recipes import Block, Recipe
 
@@ -108,7 +108,7 @@ class Group:
         knows the functions of a user by what they do.
         """
         runs, (member, restart) = self.runs[:1], self.runs[0]
-        spread = self._spread(1, Layout(1, 1))
+        spread = self._spread(1, Layout(1, 1, 1))
         carry, given, _, keys = self._placed(spread, runs)
         _, chunk_keys = programs.step_keys(keys, 1)
         piece, _ = next(steps.pieces(chunk_keys))
@@ -159,8 +159,7 @@ class Group:
         mesh = Mesh(np.array(jax.local_devices()[:n_devices]), (programs.AXIS,))
         if not draw_alike(self.members[0].data_key):
             return programs.Spread(0, 0, mesh)
-        recorded = min(layout.together, working_bytes(self.recipe.memory) // self.record_bytes)
-        return programs.Spread(layout.together, max(1, recorded), mesh)
+        return programs.Spread(layout.together, layout.recorded, mesh)
 
     def _padded(self, layout: Layout, block: int) -> list[Run]:
         runs = self.runs_of(layout, block)

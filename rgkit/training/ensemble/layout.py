@@ -81,10 +81,12 @@ class Layout:
     Arguments:
         block: runs of a block, which one device trains.
         together: how many of them side by side.
+        recorded: how many of them side by side where the history is written.
     """
 
     block: int
     together: int
+    recorded: int
 
     def n_blocks(self, n_runs: int) -> int:
         """How many blocks so many runs fill, the last one perhaps in part."""
@@ -96,15 +98,18 @@ def working_bytes(memory: int) -> int:
     return min(memory, CACHED_BYTES) if jax.default_backend() == "cpu" else memory
 
 
-def choose_layout(n_runs: int, n_devices: int, step: int, held: int, memory: int) -> Layout:
-    """A layout for runs that hold ``step`` bytes in a step and ``held`` bytes throughout."""
+def choose_layout(
+    n_runs: int, n_devices: int, step: int, record: int, held: int, memory: int
+) -> Layout:
+    """A layout for runs that hold so many bytes in a step, in a record, and throughout."""
     share = -(-n_runs // n_devices)
     # equal parts, so that little is computed twice to fill the last
     parts = -(-share // max(1, working_bytes(memory) // step))
     together = -(-share // parts)
     most = min(max(1, BLOCK // together), max(1, memory // (4 * held * together)))
     blocks = -(-parts // most)
-    return Layout(together * -(-parts // blocks), together)
+    recorded = max(1, min(together, working_bytes(memory) // record))
+    return Layout(together * -(-parts // blocks), together, recorded)
 
 
 def draw_alike(keys: Key[Array, "..."]) -> bool:

@@ -146,6 +146,7 @@ def test_a_frozen_chain_has_no_critical_ratio():
 FIELDS = rg.ScalarChain((3.0,), 1.0, n_sites=4)
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "ask, error, message",
     [

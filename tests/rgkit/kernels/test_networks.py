@@ -134,6 +134,7 @@ def test_a_batch_is_the_network_row_by_row():
     np.testing.assert_allclose(network.batch(x)[rows], jax.vmap(network)(x[rows]), atol=1e-5)
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "build, error, message",
     [

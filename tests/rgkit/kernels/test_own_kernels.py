@@ -222,6 +222,7 @@ class ZeroOne(rg.IsingChain):
         return (super().sample(key, n_samples) + 1) // 2
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize("sampled", [False, True])
 @pytest.mark.parametrize(
     "kernel, error, message",
@@ -239,6 +240,7 @@ def test_kernels_that_are_none_are_refused(kernel, error, message, sampled):
         rg.pushforward(RING, kernel, **sampling)
 
 
+@pytest.mark.as_a_user
 def test_systems_that_are_none_are_refused(key):
     with pytest.raises(TypeError, match="system must have n_sites, values and sample"):
         rg.pushforward(np.ones(8) / 8, rg.decimation(2))
@@ -246,6 +248,7 @@ def test_systems_that_are_none_are_refused(key):
         rg.pushforward(ZeroOne(1.0, n_sites=4), rg.decimation(2), n_samples=500, key=key)
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "make, error, message",
     [

@@ -319,6 +319,7 @@ def test_constant_features_have_no_correlation_and_no_kurtosis():
         rg.FieldLaw(np.full((400, 2), 0.5)).neighbour_correlation()
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "make, message",
     [

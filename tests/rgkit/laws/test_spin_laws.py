@@ -339,6 +339,7 @@ def test_a_sampled_law_infinitely_far_has_no_error():
     assert distance == np.inf and distance.standard_error == 0
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "make, error, message",
     [

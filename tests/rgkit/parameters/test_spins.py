@@ -324,6 +324,7 @@ def test_bad_data_are_refused(data, error, message):
         rg.characteristic_parameters(data, CHAINS[6])
 
 
+@pytest.mark.as_a_user
 def test_bad_families_and_methods_are_refused():
     with pytest.raises(ValueError, match="method must be 'likelihood' for spins, got 'score'"):
         rg.characteristic_parameters(np.ones((9, 5)), CHAINS[6], method="score")

@@ -70,6 +70,7 @@ def test_settings_that_are_off_are_no_gaps():
     charts.show(WHOLE.encode(y=alt.Y("y:Q", title=None, axis=None)), alt=ALT)
 
 
+@pytest.mark.as_a_user
 def test_what_is_no_chart_is_refused():
     with pytest.raises(TypeError, match="chart must be a chart of Altair"):
         charts.show(pd.DataFrame({"x": [1.0]}), alt=ALT)
@@ -147,6 +148,7 @@ def test_powers_of_ten(value, digits, text):
     assert charts.power(value, digits) == text
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "value, digits, sentence",
     [

@@ -150,9 +150,10 @@ def test_a_replay_of_other_rows_is_refused(store, old, new, sentence):
 # of its full length. TRAINED and MOVING are three times the most that eight networks differed by
 # whose first weights were moved by a unit in the last place: where training has settled, and
 # before that. At strong coupling the couplings of hard features hang on which states a few rare
-# configurations are in, and move in steps: IN_STEPS, by the same measure. Batches of fields amplify it until a network run again is like one of another seed:
-# it is held to the interval around the stored one that another seed leaves but once in RARELY, by
-# Student's t. This is coarse; its start, and features that are not trained, are held to EXACT.
+# configurations are in, and move in steps: IN_STEPS, by the same measure. Batches of fields amplify
+# rounding until a network run again is like one of another seed: it is held to the interval around
+# the stored one that another seed leaves but once in RARELY, by Student's t. This is coarse; its
+# start, and features that are not trained, are held to EXACT.
 EXACT, TRAINED, MOVING, IN_STEPS, ANY = 2e-5, 5e-3, 5e-2, 0.12, float("inf")
 RARELY = 1000
 ON_BATCHES = {"networks_on_fields": "rule", "real_data": "features"}

@@ -283,6 +283,7 @@ def test_long_chains_are_sampled():
     assert bonds == pytest.approx(np.tanh(1), abs=5 * np.sqrt((1 - np.tanh(1) ** 2) / samples.size))
 
 
+@pytest.mark.as_a_user
 @pytest.mark.parametrize(
     "arguments, options, error, message",
     [
@@ -304,6 +305,7 @@ def test_bad_chains_are_refused(arguments, options, error, message):
         rg.IsingChain(*arguments, **options)
 
 
+@pytest.mark.as_a_user
 def test_bad_calls_are_refused():
     chain = rg.IsingChain(1.0, n_sites=30)
     with pytest.raises(ValueError, match=r"n_sites = 30 is too large .* 38 GiB"):

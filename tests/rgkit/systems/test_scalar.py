@@ -433,6 +433,7 @@ def test_what_cannot_be_normalised_says_so(potential, coupling, message):
         chain(potential, coupling)
 
 
+@pytest.mark.as_a_user
 def test_wrong_arguments_say_so():
     with pytest.raises(TypeError, match=r"potential must be a tuple \(r, u, w, ...\)"):
         chain(1.0)

@@ -321,8 +321,9 @@ def test_little_memory_streams_the_rows_and_changes_nothing_else():
     ],
 )
 def test_layouts_fit_their_memory_and_waste_little(n_runs, n_devices, step, held, memory):
-    layout = choose_layout(n_runs, n_devices, step, held, memory)
+    layout = choose_layout(n_runs, n_devices, step, 2 * step, held, memory)
     assert layout.together == 1 or layout.together * step <= memory
+    assert layout.recorded == 1 or layout.recorded * 2 * step <= memory
     assert layout.block % layout.together == 0
     computed = layout.n_blocks(n_runs) * layout.block
     assert n_runs <= computed < 2 * n_runs + n_devices
