@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 import sympy as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rgkit.renormalizations.local_potential import RHO, litim, lpa
@@ -152,6 +152,7 @@ def test_a_point_that_is_lost_is_not_listed_and_the_note_says_so(dimension, orde
 # The Gaussian point
 
 
+@settings(max_examples=20)
 @given(dimensions, orders, st.sampled_from(ABOUT))
 def test_gaussian_dimensions_are_those_of_counting(dimension, order, about):
     flow = lpa(dimension, order, about)

@@ -44,6 +44,7 @@ def trained_alike(grid, objective, **options):
 spins = {{"K": [0.5, 1.0], "n_sites": 4, "n_features": 2, "width": 4}}
 trained_alike(spins, rg.Infomax())
 trained_alike(spins, rg.Classification(lambda x: (x[0] > 0).astype(int)), batch_size=16)
+if {forked}: sys.exit()
 trained_alike(spins, rg.Reconstruction())
 trained_alike(spins, rg.Regression(lambda x: x[0].astype(np.float32)))
 fields = {{"r": -2.0, "u": [0.5, 0.6], "K": 0.5, "n_sites": 4, "n_features": 2, "width": 4}}
@@ -73,9 +74,10 @@ SETTINGS = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_training_works_under_settings_of_the_user(name):
     settings = [f"jax.config.update({key!r}, {value!r})" for key, value in SETTINGS[name].items()]
-    setting = "\n".join(settings + [FORK] * name.startswith("forked"))
+    forked = name.startswith("forked")
+    setting = "\n".join(settings + [FORK] * forked)
     run = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(setting=setting)],
+        [sys.executable, "-c", SCRIPT.format(setting=setting, forked=forked)],
         env=os.environ | {"PYTHONPATH": ":".join(filter(None, sys.path))},
         stderr=subprocess.PIPE,
         text=True,
