@@ -1,3 +1,5 @@
+import contextlib
+import ctypes
 import gc
 
 import jax
@@ -11,10 +13,12 @@ settings.load_profile("exact")
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_compiled():
-    """Let go of a file's compiled programs, of which JAX keeps all."""
+    """Let go of a file's compiled programs, of which JAX keeps all, and of their memory."""
     yield
     jax.clear_caches()
     gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # other systems have no such call
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture(params=range(3))
