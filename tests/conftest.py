@@ -1,4 +1,4 @@
-"""How the tests are shared among the workers of `make test`, their programs and memory, and types.
+"""What all tests share: workers, compiled programs, memory, types, and one browser a worker.
 
 Every call into the package is held to its annotations, by jaxtyping and beartype. What hands over
 bad input on purpose, to read the package's own sentence as users do who have no such checker, is
@@ -7,20 +7,32 @@ marked ``as_a_user``.
 
 import os
 import resource
+import shutil
 import sys
 from pathlib import Path
 
 import jaxtyping
 import pytest
+from playwright.sync_api import sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
-# what one worker or process has compiled, no other compiles again
+# compiled soon rather than to run fast, which takes a third of the time; and what one worker or
+# process has compiled, no other compiles again
 COMPILED = {
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1",
     "JAX_COMPILATION_CACHE_DIR": str(Path(__file__).parents[1] / "_build" / "compiled"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
-os.environ |= COMPILED
+for setting, value in COMPILED.items():
+    os.environ.setdefault(setting, value)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SWITCHES = [
+    *"--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run --disable-dev-shm-usage".split(),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no way out, all the same
+]
 UNCHECKED = {"book", "notebooks"}
 PAGES = "test_pages.py"
 PEAKS = {}
@@ -35,6 +47,16 @@ def types(request):
     jaxtyping.config.update("jaxtyping_disable", not checked)
     yield
     jaxtyping.config.update("jaxtyping_disable", True)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Start the one browser of a worker: a second one cannot be driven beside it."""
+    command = next(filter(None, map(shutil.which, BROWSERS)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=command, args=SWITCHES)
+        yield browser
+        browser.close()
 
 
 def unit(nodeid):

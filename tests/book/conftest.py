@@ -2,12 +2,10 @@
 
 import functools
 import http.server
-import shutil
 import threading
 
 import pytest
-from opened import BROWSERS, EXTRA, HTML, PAGES, SWITCHES, Server, Visit
-from playwright.sync_api import sync_playwright
+from opened import EXTRA, HTML, PAGES, Server, Visit
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +19,8 @@ def site():
 
 
 @pytest.fixture(scope="session")
-def context():
-    command = next(filter(None, map(shutil.which, BROWSERS)))
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=command, args=SWITCHES)
-        yield chromium.new_context()  # one for all pages, which then share what they have loaded
-        chromium.close()
+def context(chromium):
+    return chromium.new_context()  # one for all pages, which then share what they have loaded
 
 
 @pytest.fixture

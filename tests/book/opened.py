@@ -7,14 +7,6 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SWITCHES = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run --disable-dev-shm-usage"
-).split()
-SWITCHES.append(
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-)  # no way out, all the same
 CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [
     CONTENTS["root"],
@@ -152,7 +144,8 @@ class Visit:
             button.evaluate("button => button.click()")
 
     def wait(self):
-        """Wait until mathematics and charts stand."""
+        """Wait until mathematics and charts stand, those below the window too."""
+        self.page.evaluate("window.dispatchEvent(new Event('drawcharts'))")
         if self.page.query_selector(".math"):
             self.page.wait_for_function(
                 "window.MathJax && MathJax.startup && MathJax.startup.promise"

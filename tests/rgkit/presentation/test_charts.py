@@ -2,7 +2,6 @@
 
 import html
 import json
-import shutil
 from pathlib import Path
 
 import altair as alt
@@ -11,13 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 
 from rgkit.presentation import charts
 from rgkit.presentation.charts_in_book import figure
 
 SCRIPT = Path(__file__).parents[3] / "book" / "_ext" / "charts.js"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ALT = (
     "The distance to the fixed point falls with every step of the flow, faster for weak couplings."
 )
@@ -183,17 +180,14 @@ PAGE = f"""<!doctype html><body style="width: 600px">
 
 
 @pytest.fixture(scope="module")
-def page():
-    command = next(filter(None, map(shutil.which, BROWSERS)))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=command, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_content(PAGE)
-        page.wait_for_function(
-            "[...document.querySelectorAll('.vl-chart')].every((chart) => chart.dataset.ready)"
-        )
-        yield page
-        browser.close()
+def page(chromium):
+    page = chromium.new_page()
+    page.set_content(PAGE)
+    page.wait_for_function(
+        "[...document.querySelectorAll('.vl-chart')].every((chart) => chart.dataset.ready)"
+    )
+    yield page
+    page.close()
 
 
 def test_a_chart_that_fails_leaves_the_others_of_its_page(page):
