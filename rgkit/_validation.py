@@ -10,11 +10,10 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+from jaxtyping import ArrayLike, Float, PRNGKeyArray
 
 Real: TypeAlias = float | numbers.Real | np.number | ArrayLike
 Integer: TypeAlias = int | numbers.Integral | np.integer | ArrayLike
-AnyArray: TypeAlias = Array | np.ndarray
 Boolean: TypeAlias = bool | np.bool_ | ArrayLike
 LARGEST_SEED = 2**31 - 1
 NOT_NUMBERS = "bSUmM"  # NumPy's letters for truth, text and times

@@ -6,10 +6,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import entr
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
-from rgkit import _validation
 from rgkit.enumeration import spins_of
 from rgkit.systems.base import Values
 from rgkit.systems.spin_samplers import coin
@@ -31,7 +31,7 @@ class Kernel(eqx.Module):
         """What it makes of sites with these values; TypeError, with the mend, for a misfit."""
 
     @abc.abstractmethod
-    def sample(self, x: Num[_validation.AnyArray, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
+    def sample(self, x: Num[Array | np.ndarray, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
         """One draw of the features, ``(n,)``, given a configuration ``(N,)``."""
 
     @property
@@ -48,7 +48,7 @@ class SpinKernel(Kernel):
     """
 
     @abc.abstractmethod
-    def log_probability(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, " outcomes"]:
+    def log_probability(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " outcomes"]:
         """``ln P(y|x)`` of the ``2**n`` outcomes y for one configuration; -inf where impossible."""
 
     def output(self, values: Values) -> Values:
@@ -60,13 +60,13 @@ class SpinKernel(Kernel):
         """Whether the uniform law on N spins is known to go to the uniform law on n spins."""
         return False
 
-    def sample(self, x: Num[_validation.AnyArray, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
+    def sample(self, x: Num[Array | np.ndarray, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
         """One draw of the features, ``(n,)`` spins, given a configuration ``(N,)``."""
         outcome = jax.random.categorical(key, self.log_probability(x))
         return spins_of(outcome, self.n_features(x.shape[-1])).astype(jnp.result_type(float))
 
     def push(
-        self, x: Num[_validation.AnyArray, "rows N"], weights: Float[Array, " rows"]
+        self, x: Num[Array | np.ndarray, "rows N"], weights: Float[Array, " rows"]
     ) -> tuple[Float[Array, " outcomes"], Float[Array, ""]]:
         """Weighted sums over rows: ``sum_x w(x) P(y|x)`` and ``sum_x w(x) H(y|x)`` in nats.
 
@@ -86,25 +86,25 @@ class ProductKernel(SpinKernel):
     """A kernel whose features are independent given x: fixed by the conditional means alone."""
 
     @abc.abstractmethod
-    def means(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, " n"]:
+    def means(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " n"]:
         """Conditional means ``E[y_j|x]``, ``(n,)`` in [-1, 1]; +-1 for a deterministic feature."""
 
-    def conditional_entropy(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, ""]:
+    def conditional_entropy(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, ""]:
         """``H(y|x)`` in nats for one configuration ``(N,)``."""
         return binary_entropy(self.means(x))
 
-    def log_probability(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, " outcomes"]:
+    def log_probability(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " outcomes"]:
         """``ln P(y|x)`` of the ``2**n`` outcomes: a sum over the features."""
         means = self.means(x)
         return over_outcomes(jnp.add, jnp.log((1 + means) / 2), jnp.log((1 - means) / 2))
 
-    def sample(self, x: Num[_validation.AnyArray, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
+    def sample(self, x: Num[Array | np.ndarray, " N"], key: PRNGKeyArray) -> Num[Array, " n"]:
         """One draw of the features, ``(n,)`` spins; right for rare spins too."""
         means = self.means(x)
         return jnp.where(coin(key, (1 + means) / 2, (1 - means) / 2), 1.0, -1.0)
 
     def push(
-        self, x: Num[_validation.AnyArray, "rows N"], weights: Float[Array, " rows"]
+        self, x: Num[Array | np.ndarray, "rows N"], weights: Float[Array, " rows"]
     ) -> tuple[Float[Array, " outcomes"], Float[Array, ""]]:
         """As `SpinKernel.push`, as one matrix product over the rows."""
         means = jax.vmap(self.means, out_axes=1)(x).astype(weights.dtype)

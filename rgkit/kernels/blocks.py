@@ -46,7 +46,7 @@ class BlockRule(Kernel):
             )
         return n_sites // self.block
 
-    def blocks(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, "n b"]:
+    def blocks(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, "n b"]:
         """The blocks of one configuration, ``(N,)`` to ``(n, b)``."""
         return jnp.reshape(x, (self.n_features(x.shape[-1]), self.block)).astype(
             jnp.result_type(float)
@@ -74,11 +74,11 @@ class Decimation(ProductKernel, FieldRule):
         """What the sites are: spins of spins, fields of fields."""
         return values
 
-    def means(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, " n"]:
+    def means(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " n"]:
         """The spins that are kept, ``(n,)``."""
         return self.blocks(x)[:, 0]
 
-    def sample(self, x: Num[_validation.AnyArray, " N"], key: PRNGKeyArray) -> Float[Array, " n"]:
+    def sample(self, x: Num[Array | np.ndarray, " N"], key: PRNGKeyArray) -> Float[Array, " n"]:
         """The spins or fields that are kept, ``(n,)``; there is no noise."""
         return self.means(x)
 
@@ -106,7 +106,7 @@ class Majority(ProductKernel, BlockRule):
     block: int = eqx.field(static=True)
     ties: str | int | None = eqx.field(static=True)
 
-    def means(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, " n"]:
+    def means(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " n"]:
         """The signs, ``(n,)``; 0 for a tie that a coin decides."""
         blocks = self.blocks(x)
         on_tie = {None: 0.0, "random": 0.0, "first": blocks[:, 0], 1: 1.0, -1: -1.0}[self.ties]
@@ -134,7 +134,7 @@ class BlockAverage(FieldRule):
             )
         return Values.REALS
 
-    def sample(self, x: Num[_validation.AnyArray, " N"], key: PRNGKeyArray) -> Float[Array, " n"]:
+    def sample(self, x: Num[Array | np.ndarray, " N"], key: PRNGKeyArray) -> Float[Array, " n"]:
         """The block averages, ``(n,)``; there is no noise."""
         return self.blocks(x).sum(1) / self.block**0.5
 

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from rgkit import _validation
@@ -177,8 +178,8 @@ class AbstractNoiseChannel(Channel):
 
     @abc.abstractmethod
     def noise_log_density(
-        self, z: Float[_validation.AnyArray, "..."]
-    ) -> Float[_validation.AnyArray, "..."]:
+        self, z: Float[Array | np.ndarray, "..."]
+    ) -> Float[Array | np.ndarray, "..."]:
         """Log density of the noise of one feature, entry by entry."""
 
     @abc.abstractmethod
@@ -320,8 +321,8 @@ class GaussianChannel(AbstractNoiseChannel):
         return math.log1p(self.power / self.noise) / 2
 
     def noise_log_density(
-        self, z: Float[_validation.AnyArray, "..."]
-    ) -> Float[_validation.AnyArray, "..."]:
+        self, z: Float[Array | np.ndarray, "..."]
+    ) -> Float[Array | np.ndarray, "..."]:
         r""":math:`-z^2/2\sigma^2 - \tfrac12\ln 2\pi\sigma^2`, entry by entry."""
         return -(z**2 / self.noise + math.log(2 * math.pi * self.noise)) / 2
 

@@ -26,7 +26,7 @@ class SpinMap(SpinKernel):
     n: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def outcome(self, x: Num[_validation.AnyArray, " N"]) -> Int[Array, ""]:
+    def outcome(self, x: Num[Array | np.ndarray, " N"]) -> Int[Array, ""]:
         """The number of the outcome of one configuration ``(N,)``."""
 
     def n_features(self, n_sites: int) -> int:
@@ -42,12 +42,12 @@ class SpinMap(SpinKernel):
             )
         return Values.SPINS
 
-    def log_probability(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, " outcomes"]:
+    def log_probability(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " outcomes"]:
         """0 for the outcome of x, -inf for the others."""
         return jnp.where(jnp.arange(2**self.n) == self.outcome(x), 0.0, -jnp.inf)
 
     def push(
-        self, x: Num[_validation.AnyArray, "rows N"], weights: Float[Array, " rows"]
+        self, x: Num[Array | np.ndarray, "rows N"], weights: Float[Array, " rows"]
     ) -> tuple[Float[Array, " outcomes"], Float[Array, ""]]:
         """As `SpinKernel.push`, by adding up the weights of each outcome."""
         law = jnp.zeros(2**self.n, weights.dtype).at[jax.vmap(self.outcome)(x)].add(weights)
@@ -60,7 +60,7 @@ class RandomMap(SpinMap):
     n: int = eqx.field(static=True)
     key: PRNGKeyArray
 
-    def outcome(self, x: Num[_validation.AnyArray, " N"]) -> Int[Array, ""]:
+    def outcome(self, x: Num[Array | np.ndarray, " N"]) -> Int[Array, ""]:
         """A hash of the configuration under the key."""
         # by words of bits, so that the map needs no table
         hashed = functools.reduce(jax.random.fold_in, words_of(x), self.key)
@@ -111,7 +111,7 @@ class TableMap(SpinMap):
             )
         return self.n
 
-    def outcome(self, x: Num[_validation.AnyArray, " N"]) -> Int[Array, ""]:
+    def outcome(self, x: Num[Array | np.ndarray, " N"]) -> Int[Array, ""]:
         """The entry of the table in the row of the configuration."""
         return self.table[rows_of(x)]
 

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
-from rgkit import _validation
 from rgkit.enumeration import ROWS_AT_ONCE
 from rgkit.kernels.base import ProductKernel, over_outcomes, product_law
 from rgkit.kernels.channels import AbstractNoiseChannel, AbstractSpinChannel, Channel
@@ -88,25 +87,25 @@ class Network(ProductKernel):
         """Mean square of a feature at full power, noise included; None for spins."""
         return self.channel.output_variance
 
-    def means(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, " n"]:
+    def means(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " n"]:
         """``E[y_j|x]``, ``(n,)``."""
         return self.channel.means(self(x))
 
-    def conditional_entropy(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, ""]:
+    def conditional_entropy(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, ""]:
         """``H(y|x)`` in nats for one configuration; differential for real features."""
         return self.channel.conditional_entropy(self(x))
 
-    def sample(self, x: Num[_validation.AnyArray, " N"], key: PRNGKeyArray) -> Float[Array, " n"]:
+    def sample(self, x: Num[Array | np.ndarray, " N"], key: PRNGKeyArray) -> Float[Array, " n"]:
         """One draw of the features, ``(n,)``, given a configuration ``(N,)``."""
         return self.channel.sample(self(x), key)
 
-    def log_probability(self, x: Num[_validation.AnyArray, " N"]) -> Float[Array, " outcomes"]:
+    def log_probability(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " outcomes"]:
         """``ln P(y|x)`` of the ``2**n`` outcomes; TypeError unless the features are spins."""
         channel = self.spin_channel("log_probability over 2**n outcomes")
         return over_outcomes(jnp.add, *channel.log_probabilities(self(x)))
 
     def push(
-        self, x: Num[_validation.AnyArray, "rows N"], weights: Float[Array, " rows"]
+        self, x: Num[Array | np.ndarray, "rows N"], weights: Float[Array, " rows"]
     ) -> tuple[Float[Array, " outcomes"], Float[Array, ""]]:
         """As `SpinKernel.push`; TypeError unless the features are spins."""
         channel = self.spin_channel("push to the law of 2**n outcomes")
