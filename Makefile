@@ -50,7 +50,7 @@ chapter: python ## start a chapter: make chapter NAME=critical/what-a-feature-ke
 	@$(PYTHON) scripts/environment.py book
 	@$(VENV)/python scripts/chapter.py "$(NAME)"
 
-picture: book ## draw the picture of the README from the landing page
+picture: book ## draw the picture of the README, and the card of links, from the landing page
 	@$(VENV)/python scripts/picture.py
 
 lock: python ## write the locks anew from the ranges in pyproject.toml

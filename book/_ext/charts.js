@@ -20,6 +20,7 @@
   const GAP = 20;         // Vega-Lite's space between panels
   const REDRAW = 24;      // a change of width below this only rescales the drawing
   const ATTEMPTS = 4;
+  const AHEAD = "600px";  // how far below the window a chart is drawn
 
   const isComposed = (spec) =>
     !(spec.mark || spec.layer) || ["facet", "column", "row"].some((channel) => (spec.encoding || {})[channel]);
@@ -132,29 +133,31 @@
     console.error(error);
   }
 
-  // A chart in a closed box has no width: it is drawn when the box opens, and again when its width changes.
+  // A chart is drawn when it is about to come into view, or all are asked for, and again when its
+  // width changes. In a closed box it has no width: it is drawn when the box opens.
   function watch(figure) {
     const spec = JSON.parse(figure.querySelector("script").textContent);
     spec.config = { ...spec.config, background: "transparent" };
+    let near = false;
     let drawn = 0;
     let queue = Promise.resolve();
-    new ResizeObserver((entries) => {
-      const width = Math.floor(entries[0].contentRect.width);
-      if (!width || Math.abs(width - drawn) < REDRAW) return;
+    const redraw = () => {
+      const width = figure.clientWidth;
+      if (!near || !width || Math.abs(width - drawn) < REDRAW) return;
       drawn = width;
       queue = queue.then(() => draw(figure, spec, width)).catch((error) => fail(figure, error));
-    }).observe(figure);
-  }
-
-  // What is wider than the page scrolls by itself, and then the keyboard must reach it.
-  function contain() {
-    document.querySelectorAll("mjx-container:not([display])").forEach((formula) => {
-      const room = formula.closest("p, li, dd, dt, td, div").clientWidth;
-      formula.classList.toggle("wide", formula.firstElementChild.getBoundingClientRect().width > room);
-    });
-    document.querySelectorAll(".cell_output .text_html, pre, div.math, mjx-container.wide").forEach((box) => {
-      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
-    });
+    };
+    const approach = () => {
+      near = true;
+      redraw();
+    };
+    new ResizeObserver(redraw).observe(figure);
+    new IntersectionObserver((entries, observer) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      approach();
+    }, { rootMargin: AHEAD }).observe(figure);
+    ["beforeprint", "drawcharts"].forEach((event) => window.addEventListener(event, approach));
   }
 
   // One chart that cannot be read or drawn leaves the others of its page as they are.
@@ -166,14 +169,5 @@
     }
   }
 
-  function start() {
-    document.querySelectorAll(".vl-chart").forEach(attempt);
-    window.addEventListener("resize", contain);
-    document.addEventListener("toggle", contain, true);
-    document.addEventListener("click", () => window.setTimeout(contain, 50));
-    contain();
-    if (window.MathJax && window.MathJax.startup) window.MathJax.startup.promise.then(contain);
-  }
-  if (document.readyState === "complete") start();
-  else window.addEventListener("load", start);
+  document.querySelectorAll(".vl-chart").forEach(attempt);
 })();

@@ -4,11 +4,12 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import jupytext
 import nbformat
 from docutils import nodes
-from plain_markdown import References, Unreadable, convert
+from plain_markdown import EXERCISE, SOLUTION, References, Unreadable, convert
 from pybtex.database import parse_file
 from sphinx.util import logging
 
@@ -35,12 +36,27 @@ if missing:
         "book, then restart the kernel"
     )"""
 
+# as Git takes it for cloning, over the web or by SSH
+REPOSITORY = re.compile(
+    r"(?:(?:(?P<web>https?)://|ssh://)(?:[\w.-]+@)?(?P<host>[\w.-]+)(?P<port>:\d+)?/"
+    r"|[\w.-]+@(?P<named>[\w.-]+):)(?P<path>(?:[\w.~-]+/)+[\w.~-]+?)(?:\.git)?/?"
+)
 MODULES = ("rgkit", "sklearn", "PIL")  # as the extra "notebooks" has them
 
 
 def repository(app):
     """Return the repository's address, or nothing while the book is unpublished."""
-    return (app.config.html_theme_options.get("repository_url") or "").rstrip("/")
+    return web(app.config.html_theme_options.get("repository_url") or "")
+
+
+def web(url):
+    """Return the address on the web of a repository, in whatever form it is given."""
+    found = REPOSITORY.fullmatch(url.strip())
+    if not found:
+        return ""
+    port = found["port"] or "" if found["web"] else ""
+    host = (found["host"] or found["named"]) + port
+    return f"{found['web'] or 'https'}://{host}/{found['path']}"
 
 
 def install(url):
@@ -57,7 +73,7 @@ def references(app, pagename, doctree):
     return References(
         _by_label(app.env, texts),
         _numbers(app.env),
-        _equations(doctree),
+        _equations(app.env, pagename, doctree),
         _cited(app),
         _glued(app, pagename),
     )
@@ -72,7 +88,9 @@ def _by_label(env, texts):
     for label in env.domaindata["math"]["objects"]:
         labels[label] = texts.get(f"equation-{label}", label)
     for docname, title in env.titles.items():
-        labels[docname] = labels[f"/{docname}"] = title.astext()
+        chapter = env.toc_secnumbers.get(docname, {}).get("")
+        number = f" (chapter {chapter[0]})" if chapter else ""
+        labels[docname] = labels[f"/{docname}"] = title.astext() + number
     return labels
 
 
@@ -97,9 +115,11 @@ def _numbers(env):
     return numbers
 
 
-def _equations(doctree):
+def _equations(env, pagename, doctree):
+    """Return the numbers of the page's equations, as the page writes them, by label."""
+    numbers = env.toc_fignumbers.get(pagename, {}).get("displaymath", {})
     return {
-        node["label"]: node["number"]
+        node["label"]: ".".join(map(str, numbers.get(node["ids"][0], [node["number"]])))
         for node in doctree.findall(nodes.math_block)
         if node.get("label")
     }
@@ -138,15 +158,30 @@ def _authors(entry):
 
 
 def readable(cell, found):
-    """Return the cell in plain Markdown, followed by its figure's caption."""
+    """Return the cell in plain Markdown, with folded code, followed by its figure's caption."""
     figure = cell.metadata.pop("mystnb", {}).get("figure", {})
     if cell.cell_type == "markdown":
-        cell.source = convert(cell.source, found)
+        return list(_apart(convert(cell.source, found)))
+    if "hide-input" in cell.metadata.get("tags", []):
+        cell.metadata["jupyter"] = {"source_hidden": True}
     if "caption" not in figure:
         return [cell]
     number = found.numbers.get(figure.get("name"), "")
     caption = f"**Figure {number}.** {convert(figure['caption'], found)}"
     return [cell, nbformat.v4.new_markdown_cell(caption)]
+
+
+def _apart(text):
+    """Give the cells of a text: exercises begin one, and solutions are folded below a heading."""
+    for part in re.split(rf"(?m)^(?={re.escape(EXERCISE)}Exercise|{re.escape(SOLUTION)})", text):
+        heading, _, rest = part.partition("\n")
+        if heading.startswith(SOLUTION):
+            folded = nbformat.v4.new_markdown_cell(heading)
+            folded.metadata["jp-MarkdownHeadingCollapsed"] = True
+            yield folded
+            part = rest
+        if part.strip():
+            yield nbformat.v4.new_markdown_cell(part.strip("\n"))
 
 
 def notebook(app, pagename, doctree):
@@ -178,27 +213,36 @@ def download(app, pagename, templatename, context, doctree):
     context["ipynb_source"] = f"{pagename}.ipynb"
 
 
+def places(url, pagename):
+    """Return where the page can be run, by name: what opens its notebook from the repository.
+
+    The notebooks are those of the published site, on the branch ``gh-pages``.
+    """
+    if not url:
+        return {}
+    host, path = url.split("://")[1].split("/", 1)
+    file = f"_sources/{quote(pagename)}.ipynb"
+    folder = f"lab/tree/{path.rsplit('/', 1)[-1]}/{file}"
+    pull = urlencode({"repo": url, "branch": "gh-pages", "urlpath": folder})
+    kinds = {"github.com": f"gh/{path}", "gitlab.com": f"gl/{quote(path, safe='')}"}
+    kind = kinds.get(host, f"git/{quote(url, safe='')}")
+    urlpath = quote(f"git-pull?{pull}", safe="")
+    offered = {"Binder": f"https://mybinder.org/v2/{kind}/HEAD?urlpath={urlpath}"}
+    if host == "github.com":  # the only one that Colab opens
+        offered["Colab"] = f"https://colab.research.google.com/github/{path}/blob/gh-pages/{file}"
+    return offered
+
+
 def launch(app, pagename, templatename, context, doctree):
     """Offer the notebook in the cloud.
 
     It is offered once the book has an address from which it can be fetched.
     """
-    url = repository(app)
-    if not (url and context.get("ipynb_source")):
-        return
-    owner, name = url.split("/")[-2:]
-    path = f"_sources/{pagename}.ipynb"
-    pull = (
-        f"git-pull%3Frepo%3D{url}%26branch%3Dgh-pages%26urlpath%3Dlab%2Ftree%2F{name}%2F{path}"
-    ).replace("://", "%3A%2F%2F")
-    places = {
-        "Colab": f"https://colab.research.google.com/github/{owner}/{name}/blob/gh-pages/{path}",
-        "Binder": f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?urlpath={pull}",
-    }
-    group = {"type": "group", "tooltip": "Run this page", "icon": "fas fa-rocket"}
-    buttons = [_button(place, address) for place, address in places.items()]
-    group |= {"buttons": buttons, "label": "launch-buttons"}
-    context["header_buttons"].insert(0, group)
+    offered = places(repository(app), pagename) if context.get("ipynb_source") else {}
+    if offered:
+        group = {"type": "group", "tooltip": "Run this page", "icon": "fas fa-rocket"}
+        buttons = [_button(place, address) for place, address in offered.items()]
+        context["header_buttons"].insert(0, group | {"buttons": buttons, "label": "launch-buttons"})
 
 
 def _button(place, address):

@@ -9,24 +9,29 @@ from sphinx.util import logging
 
 HERE = Path(__file__).parent
 VEGA_LITE = "6.4"
-MATHJAX = ("tex-svg.js", "sre", "input/tex/extensions", "a11y")
+# the parts that a page needs: no menu, which would need as much again
+MATHJAX = (
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "input/tex/extensions",
+    "output/chtml.js",
+    "output/chtml/fonts",
+    "a11y/assistive-mml.js",
+)
 logger = logging.getLogger(__name__)
 
 
 def mathjax(folder):
-    """Copy MathJax.
-
-    One file draws with SVG and needs no fonts, the folders serve its accessibility menu.
-    """
+    """Copy the parts of MathJax."""
     package = importlib.metadata.distribution("sphinx-mathjax-offline")
     source = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
     for name in MATHJAX:
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copy2
-        copy(
-            source / name,
-            folder / name,
-            **({"dirs_exist_ok": True} if copy is shutil.copytree else {}),
-        )
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, folder / name, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source / name, folder / name)
 
 
 def vega(path):
@@ -42,12 +47,13 @@ def assets(app, config):
     What lies in ``_static`` is loaded by every page.
     """
     folder = Path(app.outdir).parent / "assets"
-    (folder / "mathjax").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "mathjax", ignore_errors=True)
+    (folder / "mathjax").mkdir(parents=True)
     mathjax(folder / "mathjax")
     app.vega_bundle = f"vega-{vl_convert.__version__}-{VEGA_LITE}.js"
     vega(folder / app.vega_bundle)
-    for name in ("charts.js", "book.css"):
-        shutil.copy2(HERE / name, folder / name)
+    for file in (*HERE.glob("*.js"), HERE / "book.css"):
+        shutil.copy2(file, folder / file.name)
     config.html_static_path.append(str(folder))
     config.nb_ipywidgets_js = {}  # the book has no widgets, and their scripts are on another host
     app.add_css_file("book.css")
@@ -67,7 +73,11 @@ def scripts(app, pagename, templatename, context, doctree):
         logger.warning("a chart is shown without rgkit.charts.show", location=pagename)
     if any("vl-chart" in text for text in raw):
         app.add_js_file(app.vega_bundle, loading_method="defer")
-    app.add_js_file("charts.js", loading_method="defer")
+        app.add_js_file("charts.js", loading_method="defer")
+    app.add_js_file("page.js", loading_method="defer")
+    app.add_js_file("previews.js", loading_method="defer")
+    if pagename == "search":
+        app.add_js_file("search.js", loading_method="defer")
 
 
 def without_thebe(app, pagename, templatename, context, doctree):

@@ -2,13 +2,17 @@
 
 import re
 
+import yaml
+
 FENCE = re.compile(r"^\s*(?P<fence>`{3,}|:{3,})\{(?P<name>[^}]+)\}\s*(?P<argument>.*)$")
 OPTION = re.compile(r"^\s*:([\w-]+):\s*(.*)$")
 ROLE = re.compile(r"\{([a-z:]+)\}`([^`]+)`")
 TARGET = re.compile(r"^\([\w-]+\)=\s*$")
-LABELLED = re.compile(r"^(.*)\$\$\s*\(([\w-]+)\)\s*$")
+LABELLED = re.compile(r"^(.*)\$\$\s*\(([\w-]+)\)\s*$", re.MULTILINE)
 WITH_TEXT = re.compile(r"^(.*?)\s*<([^>]+)>$", re.DOTALL)
 
+# headings, so that a notebook's outline has the exercises and folds their solutions
+EXERCISE, SOLUTION = "### ", "#### Solution to "
 PROVED = {
     "theorem", "lemma", "corollary", "proposition", "definition", "remark", "conjecture", "example",
     "algorithm", "axiom", "criterion", "observation", "property", "assumption",
@@ -109,17 +113,26 @@ def convert(text, references):
 
 
 def _blocks(lines, references):
-    lines = list(lines)
+    lines, prose = list(lines), []
     while lines:
         line = lines.pop(0)
         opening = FENCE.match(line)
+        if opening or line.lstrip().startswith("```"):
+            yield from _prose(prose, references)
+            prose.clear()
         if opening:
             yield from _directive(opening, _body(lines, opening["fence"]), references)
         elif line.lstrip().startswith("```"):
             yield line
             yield from _verbatim(lines, line.strip())
         elif not TARGET.match(line) and not line.startswith(("%", "+++")):
-            yield _inline(line, references)
+            prose.append(line)
+    yield from _prose(prose, references)
+
+
+def _prose(lines, references):
+    """Convert lines together: a role may begin on one and end on the next."""
+    return [_inline("\n".join(lines), references)] if lines else []
 
 
 def _body(lines, fence):
@@ -145,6 +158,9 @@ def _verbatim(lines, fence):
 def _options(body):
     """Split a directive's body into its options and its content."""
     options = {}
+    if body and body[0].strip() == "---" and "---" in (rest := [b.strip() for b in body[1:]]):
+        end = rest.index("---") + 1
+        return yaml.safe_load("\n".join(body[1:end])) or {}, body[end + 1 :]
     while body and (found := OPTION.match(body[0])):
         options[found[1]] = found[2]
         body = body[1:]
@@ -160,19 +176,15 @@ def _directive(opening, body, references):
     if name in {"code-block", "code", "literalinclude"}:
         return [f"```{argument}", *body, "```"]
     if name == "math":
-        return ["$$", *body, "$$"]
+        return ["$$", *body, f"{_tag(label, references)}$$"]
     if name.startswith("prf:") and kind == "proof":
         return ["*Proof.*", "", *content, "", "∎"]
-    if name.startswith("prf:") and kind in PROVED or kind in {"exercise", "exercise-start"}:
-        return [
-            _heading(
-                kind.removesuffix("-start").title(), references.numbers.get(label, ""), argument
-            ),
-            "",
-            *content,
-        ]
+    if name.startswith("prf:") and kind in PROVED:
+        return [f"**{_named(kind, label, argument, references)}.**", "", *content]
+    if name in {"exercise", "exercise-start"}:
+        return [f"{EXERCISE}{_named('exercise', label, argument, references)}", "", *content]
     if name == "solution-start":
-        return [f"**Solution to {references.link(argument)}.**"]
+        return [f"{SOLUTION}{references.link(argument)}"]
     if name == "solution":
         return _folded(f"Solution to {references.link(argument)}", content)
     if name == "dropdown":
@@ -191,18 +203,21 @@ def _directive(opening, body, references):
     raise Unreadable(f"no plain form for the directive {name!r}")
 
 
-def _heading(kind, number, title):
-    number = f" {number}" if number else ""
-    return f"**{kind}{number}" + (f" ({title}).**" if title else ".**")
+def _named(kind, label, title, references):
+    """Return a name such as "Theorem 1.1 (Gap)"."""
+    number = references.numbers.get(label)
+    return f"{kind.title()}{f' {number}' if number else ''}" + (f" ({title})" if title else "")
 
 
 def _folded(summary, content):
     return [f"<details><summary>{summary}</summary>", "", *content, "", "</details>"]
 
 
-def _inline(line, references):
-    labelled = LABELLED.match(line)
-    if labelled:
-        number = references.equations.get(labelled[2])
-        line = labelled[1] + (rf"\tag{{{number}}}" if number else "") + "$$"
-    return ROLE.sub(lambda role: references.role(role[1], role[2]), line)
+def _tag(label, references):
+    number = references.equations.get(label)
+    return rf"\tag{{{number}}}" if number else ""
+
+
+def _inline(text, references):
+    text = LABELLED.sub(lambda found: f"{found[1]}{_tag(found[2], references)}$$", text)
+    return ROLE.sub(lambda role: references.role(role[1], " ".join(role[2].split())), text)

@@ -6,8 +6,10 @@ The cache's key, the charts, the notebooks' Markdown, the locks.
 import re
 import shutil
 import tomllib
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import altair as alt
+import downloads
 import execution
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ import plain_markdown
 import pytest
 import yaml
 from opened import HTML, ROOT
+from packaging.specifiers import SpecifierSet
 
 from rgkit import charts
 
@@ -184,6 +187,15 @@ REFERENCES = plain_markdown.References(
         ("{cite:t}`Kadanoff1966`", "[Kadanoff (1966)](https://doi.org/10.1)"),
         ("{term}`fixed points <fixed point>`", "fixed points"),
         ("$$\nt\n$$ (eq-t)", "$$\nt\n\\tag{3}$$"),
+        ("```{math}\n:label: eq-t\nt\n```", "$$\nt\n\\tag{3}$$"),
+        ("```{math}\n---\nlabel: eq-t\n---\nt\n```", "$$\nt\n\\tag{3}$$"),
+        ("A {term}`fixed\npoint` and {term}`flows\n<flow>`.", "A fixed point and flows."),
+        (
+            "{cite:p}`Kadanoff1966`:\n:::{note}\nRead\n:::",
+            "([Kadanoff, 1966](https://doi.org/10.1)):\n> **Note**\n>\n> Read",
+        ),
+        ("```{exercise} One\n:label: thm-gap\nTry.\n```", "### Exercise 1.1 (One)\n\nTry."),
+        ("```{solution-start} thm-gap\n:class: dropdown\n```", "#### Solution to Theorem 1.1"),
         ("(sec-a)=\n# A", "# A"),
         ("```python\n{ref}`kept`\n```", "```python\n{ref}`kept`\n```"),
     ],
@@ -200,6 +212,45 @@ def test_what_has_no_plain_form_is_named(source):
         plain_markdown.convert(source, REFERENCES)
 
 
+NAMED = [
+    ("https://github.com/a/b", "https://github.com/a/b"),
+    ("https://github.com/a/b.git/", "https://github.com/a/b"),
+    ("git@github.com:a/b.git", "https://github.com/a/b"),
+    ("https://gitlab.com/group/part/b", "https://gitlab.com/group/part/b"),
+    ("https://git.example.org:8443/a/b", "https://git.example.org:8443/a/b"),
+    ("ssh://git@git.example.org:22/a/b.git", "https://git.example.org/a/b"),
+    ("", ""),
+    ("my book", ""),
+    ("https://example.org", ""),
+]
+
+
+@pytest.mark.parametrize("given, address", NAMED)
+def test_a_repository_may_be_named_as_git_names_it(given, address):
+    assert downloads.web(given) == address
+
+
+@pytest.mark.parametrize(
+    "url, kinds",
+    [
+        ("https://github.com/a/b", {"Binder": "v2/gh/a/b/HEAD", "Colab": "/github/a/b/blob/"}),
+        ("https://gitlab.com/g/p/b", {"Binder": "v2/gl/g%2Fp%2Fb/HEAD"}),
+        ("https://x.org:81/a/b", {"Binder": "v2/git/https%3A%2F%2Fx.org%3A81%2Fa%2Fb/HEAD"}),
+        ("", {}),
+    ],
+)
+def test_a_page_is_launched_where_its_repository_can_be(url, kinds):
+    offered = downloads.places(url, "book/a page")
+    assert set(offered) == set(kinds)
+    for place, part in kinds.items():
+        assert part in offered[place]
+    for link in filter(None, [offered.get("Binder")]):
+        (inner,) = parse_qs(urlsplit(link).query)["urlpath"]
+        wanted = {name: value for name, (value,) in parse_qs(urlsplit(inner).query).items()}
+        assert wanted["repo"] == url and wanted["branch"] == "gh-pages"
+        assert unquote(wanted["urlpath"]) == "lab/tree/b/_sources/book/a page.ipynb"
+
+
 def pyproject():
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -208,7 +259,8 @@ def test_conda_environment_has_the_ranges_of_the_package():
     project = pyproject()
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     conda = {re.split("[<>=]", item)[0]: item for item in listed if isinstance(item, str)}
-    assert conda.pop("python").removeprefix("python") == project["requires-python"]
+    version = conda.pop("python").removeprefix("python=")
+    assert version in SpecifierSet(project["requires-python"])
     assert {conda.pop("pip"), conda.pop("nbgitpuller")} == {"pip", "nbgitpuller"}
     wanted = project["dependencies"] + project["optional-dependencies"]["notebooks"]
     assert sorted(conda.values()) == sorted(wanted)

@@ -7,7 +7,8 @@ import execution
 import nbformat
 
 BUILD = Path(__file__).parents[2] / "_build"
-DOWNLOADS = BUILD / "html" / "_sources"
+HTML = BUILD / "html"
+DOWNLOADS = HTML / "_sources"
 
 
 def found():

@@ -2,11 +2,13 @@
 
 import copy
 import os
+import re
+from itertools import pairwise
 
 import execution
 import nbformat
 import pytest
-from compared import code, differences, faults, found, run_of
+from compared import DOWNLOADS, HTML, code, differences, faults, found, run_of
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -28,6 +30,34 @@ def test_the_notebook_has_the_code_that_ran(path):
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
 def test_the_run_was_clean(path):
     assert list(faults(run_of(path))) == []
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_equations_have_the_numbers_of_the_page(path):
+    html = HTML.joinpath(path.relative_to(DOWNLOADS)).with_suffix(".html").read_text("utf8")
+    shown = re.findall(r'class="eqno">\(([\d.]+)\)', html)
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert re.findall(r"\\tag\{([\d.]+)\}", text) == shown
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_what_the_page_folds_is_folded(path):
+    cells = nbformat.read(path, as_version=4).cells
+    page = HTML.joinpath(path.relative_to(DOWNLOADS)).with_suffix(".html").read_text("utf8")
+    hidden = [cell for cell in cells if cell.metadata.get("jupyter", {}).get("source_hidden")]
+    assert len(hidden) == page.count('<details class="admonition hide')
+    solved = [cell for cell in cells if cell.source.startswith("#### Solution")]
+    assert all(cell.metadata["jp-MarkdownHeadingCollapsed"] for cell in solved)
+    assert all("\n" not in cell.source for cell in solved)
+    after = [later for cell, later in pairwise(cells) if cell in solved]
+    assert not any(cell.source.startswith("#") for cell in after if cell.cell_type == "markdown")
+
+
+def test_links_to_chapters_carry_their_numbers():
+    (path,) = [path for path in FOUND if path.stem == SMALL]
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    assert re.search(r"\(chapter \d+\)", text)
 
 
 def ran():
