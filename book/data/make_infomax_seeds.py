@@ -1,4 +1,4 @@
-"""Infomax on the ring of 12 spins: single runs of 32 seeds, the best of 16 runs of 8 seeds."""
+"""Infomax on the ring of 12 spins: single runs of 64 seeds, the best of 16 runs of 8 seeds."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ import rgkit as rg
 N_FEATURES, STEPS = 4, 1000
 GRID = {"K": (0.5, 1.0), "n_sites": 12, "n_features": N_FEATURES, "width": 64}
 KEYS = ("K", "restarts", "seed")
-SEEDS = {1: range(32), 16: range(8)}  # by restarts
+SEEDS = {1: range(64), 16: range(8)}  # by restarts
 COLUMNS = [
     "K",
     "restarts",
