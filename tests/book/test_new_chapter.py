@@ -13,8 +13,10 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 from opened import PAGES, ROOT
+from test_cells import faults
 from test_claims_ledger import listed, stated
 from test_prose import DECIMAL, prose
+from test_times import STATED, minutes
 
 NAME = "critical/what-a-feature-keeps"
 
@@ -93,6 +95,16 @@ def test_labels_are_unique_in_the_book(tree):
 def test_its_prose_has_no_measured_numbers_and_nothing_left_to_fill_in(tree):
     text = made(tree)
     assert not DECIMAL.search(prose(text)) and "@" not in text
+
+
+def test_its_cells_can_be_read(tree):
+    assert list(faults(made(tree))) == []
+
+
+def test_its_minutes_are_honest(tree):
+    text = made(tree)
+    (stated,) = STATED.findall(text)
+    assert abs(int(stated) / minutes(text) - 1) < 0.25
 
 
 class Anything(dict):
