@@ -1,15 +1,11 @@
 """Every page as a browser shows it: in light, and in the dark for what the scheme can change."""
 
-from pathlib import Path
-
 import nbformat
 import pytest
-import yaml
 from axe_playwright_python.sync_playwright import Axe
 from opened import CHAPTERS, HTML
 
 PHONE = 360
-EXCEPTIONS = yaml.safe_load((Path(__file__).parent / "axe-exceptions.yml").read_text())
 NOTEBOOK = ".btn-download-notebook-button, a[href$='.ipynb']"
 COLOUR = ("color-contrast", "link-in-text-block")
 OTHER_RULES = {
@@ -197,22 +193,10 @@ def colour_faults(page):
 
 
 def faults(page, rules, context=None):
-    """Return what axe finds, except for what an exception names."""
+    """Return what axe finds."""
     found = Axe().run(page, context, rules).response["violations"]
     nodes = [(rule["id"], node) for rule in found for node in rule["nodes"]]
-    named = [(rule, node["target"], node["html"][:200]) for rule, node in nodes]
-    return [fault for fault in named if not excepted(page, fault)]
-
-
-def excepted(page, fault):
-    """Say whether an exception names this rule, for an element that its selector matches."""
-    rule, target, _ = fault
-    selectors = [exception["selector"] for exception in EXCEPTIONS if exception["rule"] == rule]
-    script = """([target, selector]) => {
-      const e = document.querySelector(target);
-      return !!e && e.matches(selector);
-    }"""
-    return any(page.evaluate(script, [target[-1], selector]) for selector in selectors)
+    return [(rule, node["target"], node["html"][:200]) for rule, node in nodes]
 
 
 def test_no_other_rule_is_about_colour(visit):
@@ -277,10 +261,13 @@ def test_the_notebook_downloads(shared, tmp_path):
     assert "{glue" not in markdown and "```{" not in markdown and ":::{" not in markdown
 
 
-@pytest.mark.parametrize("exception", EXCEPTIONS, ids=lambda exception: exception["rule"])
-def test_exceptions_carry_a_reason(exception):
-    assert set(exception) == {"rule", "selector", "reason"} and len(exception["reason"]) > 30
-
-
-def test_exceptions_only_fall():
-    assert len(EXCEPTIONS) == 0
+def test_displayed_formulas_have_room(shared):
+    """They do on the desktop, and on a phone but for what would be too small to read."""
+    script = """() => [...document.querySelectorAll('div.math > mjx-container')].map(
+      formula => formula.scrollWidth - formula.clientWidth).filter(excess => excess > 2)"""
+    if shared.name != "book/reference/api":
+        shared.resize(1280)
+        assert shared.page.evaluate(script) == []
+    shared.resize(PHONE)
+    assert all(excess < 120 for excess in shared.page.evaluate(script))
+    shared.resize(1280)
