@@ -11,7 +11,7 @@ endif
 VENV := .venv/bin
 PORT ?= 8000
 
-.PHONY: help book test lab serve chapter page sweeps bench picture lock python clean
+.PHONY: help book test lab serve pdf chapter page sweeps bench picture lock python clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,10 @@ bench: python ## measure speed beside NumPy and PyTorch, for the page "Speed" (a
 page: python ## build one page: make page PAGE=book/ising/chain-of-spins
 	@$(PYTHON) scripts/environment.py book
 	@$(VENV)/python scripts/page.py $(PAGE)
+
+pdf: book ## print the whole book as one PDF, _build/two-flows.pdf
+	@$(PYTHON) scripts/environment.py test
+	@$(VENV)/python scripts/pdf.py
 
 chapter: python ## start a chapter: make chapter NAME=critical/what-a-feature-keeps
 	@$(PYTHON) scripts/environment.py book

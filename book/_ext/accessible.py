@@ -15,6 +15,8 @@ MENDS = {
     # the corner of a table heads no column
     "<th></th>": "<td></td>",
 }
+# names that each theorem, proof, exercise and solution bears alike, so that none can be meant by it
+REPEATED = re.compile(r' id="(?:proof|(?:proof|exercise|solution)-content)"(?=[ >])')
 # the book's mark and title stand in no landmark
 TITLE = re.compile(r'<div class="sidebar-primary-item">(?=\s*<a class="\s*navbar-brand)')
 LANDMARK = '<div class="sidebar-primary-item" role="navigation" aria-label="Title">'
@@ -22,8 +24,10 @@ LANDMARK = '<div class="sidebar-primary-item" role="navigation" aria-label="Titl
 
 def mend(app, pagename, templatename, context, doctree):
     """Replace each fault in the page's body."""
+    body = REPEATED.sub("", context.get("body", ""))
     for fault, mended in MENDS.items():
-        context["body"] = context.get("body", "").replace(fault, mended)
+        body = body.replace(fault, mended)
+    context["body"] = body
 
 
 def mend_around(app, exception):

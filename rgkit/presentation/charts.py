@@ -23,12 +23,12 @@ _TAKEN = set(
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 COLORS = {
-    "blue": "#3796ec",
-    "orange": "#e4731c",
-    "green": "#2a783a",
-    "pink": "#a34195",
-    "violet": "#912bf3",
-    "grey": "#90938d",
+    "blue": "#1176cf",
+    "orange": "#b4530a",
+    "green": "#2a472b",
+    "pink": "#935793",
+    "violet": "#7834e8",
+    "grey": "#74726e",
 }
 
 _CONFIG = {

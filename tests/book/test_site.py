@@ -49,6 +49,12 @@ def broken(page, documents):
             yield link
 
 
+def test_no_name_is_given_twice_on_a_page():
+    for path in HTML.rglob("*.html"):
+        names = re.findall(r'<[^>]*\sid="([^"]+)"', path.read_text(encoding="utf8"))
+        assert len(names) == len(set(names)), (path.name, sorted(names))
+
+
 def test_links_lead_somewhere(documents):
     faults = {str(page.relative_to(HTML)): sorted(broken(page, documents)) for page in documents}
     assert {page: links for page, links in faults.items() if links} == {}
