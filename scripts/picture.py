@@ -14,6 +14,9 @@ PAGE = ROOT / "_build" / "html" / "book" / "index.html"
 CHART = re.compile(
     r'<div class="vl-chart"><script type="application/json">(.*?)</script>', re.DOTALL
 )
+# the lighter shades that the site gives to the colours of charts on a dark screen
+SHADE = re.compile(r'\[fill="(#\w+)"\] \{ fill: (#\w+); \}')
+STYLES = ROOT / "book" / "_ext" / "book.css"
 INKS = {"light": "#1f2328", "dark": "#e6edf3"}
 
 
@@ -38,8 +41,11 @@ def themed(ink):
 def main():
     spec = json.loads(CHART.search(PAGE.read_text(encoding="utf8"))[1])
     spec["config"]["background"] = "transparent"
+    shades = dict(SHADE.findall(STYLES.read_text(encoding="utf8")))
     for scheme, ink in INKS.items():
         svg = vl_convert.vegalite_to_svg(spec, vl_version="6.4", config=themed(ink))
+        for colour, shade in shades.items() if scheme == "dark" else ():
+            svg = svg.replace(colour, shade)
         (STATIC / f"picture-{scheme}.svg").write_text(svg)
     mark = re.search("<path.*(?=</svg>)", (STATIC / "logo.svg").read_text())[0]
     (STATIC / "card.png").write_bytes(vl_convert.svg_to_png(CARD.format(mark=mark)))
