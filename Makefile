@@ -34,7 +34,7 @@ serve: book ## serve the built site on this machine
 	@echo "http://127.0.0.1:$(PORT)/"
 	@$(VENV)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-sweeps: python ## recompute the stored sweeps with book/data (about an hour)
+sweeps: python ## recompute the stored sweeps with book/data (about an hour and a quarter)
 	@$(PYTHON) scripts/environment.py book
 	@set -e; for script in book/data/make_*.py; do echo "$$script"; $(VENV)/python "$$script"; done
 
@@ -50,7 +50,7 @@ pdf: book ## print the whole book as one PDF, _build/two-flows.pdf
 	@$(PYTHON) scripts/environment.py test
 	@$(VENV)/python scripts/pdf.py
 
-chapter: python ## start a chapter: make chapter NAME=critical/what-a-feature-keeps
+chapter: python ## start a chapter: make chapter NAME=lenses/what-two-coins-tell
 	@$(PYTHON) scripts/environment.py book
 	@$(VENV)/python scripts/chapter.py "$(NAME)"
 

@@ -36,15 +36,37 @@ from .renormalizations.momentum_shell import one_loop
 from .renormalizations.transfer_matrices import transfer_matrix_decimation
 from .systems.base import Enumerable, Family, System, Values
 from .systems.enumerated import EnumeratedFamily, EnumeratedSystem
+from .systems.hierarchical import HierarchicalTree
 from .systems.ising import IsingChain
+from .systems.pair_law import PairLaw, Spectrum
 from .systems.recorded import EmpiricalSystem
 from .systems.scalar import ScalarChain
 from .training.ensemble.ensemble import EnsembleResult, train_ensemble
 from .training.ensemble.layout import devices
+from .training.layers import LayersResult, train_layers
 from .training.objectives import Classification, Infomax, Objective, Reconstruction, Regression
+from .training.partners import Blocks, Partners, Siblings
+from .training.relevance import (
+    BitRelevance,
+    ContrastiveRelevance,
+    PartnerObjective,
+    Relevance,
+)
 from .training.single import TrainingDiverged, TrainingResult, train
 
 __all__ = [
+    "HierarchicalTree",
+    "PairLaw",
+    "Spectrum",
+    "LayersResult",
+    "train_layers",
+    "Blocks",
+    "Partners",
+    "Siblings",
+    "BitRelevance",
+    "ContrastiveRelevance",
+    "PartnerObjective",
+    "Relevance",
     "Network",
     "FieldRule",
     "Law",

@@ -1,4 +1,4 @@
-"""Start a chapter that builds: ``python scripts/chapter.py critical/what-a-feature-keeps``."""
+"""Start a chapter that builds: ``python scripts/chapter.py lenses/what-two-coins-tell``."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).with_suffix(".md")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*")
-EXAMPLE = "critical/what-a-feature-keeps"
+EXAMPLE = "lenses/what-two-coins-tell"
 LABEL = re.compile(r"^:label: (\S+)|^:\s+name: (\S+)|\$\$ \((\S+)\)$|^\((\S+)\)=$", re.MULTILINE)
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 OVERVIEW = "What one spin of a chain tells about another."
