@@ -11,6 +11,7 @@ from kernels import StaggeredAverage
 from listed_states import ThreeStates
 from next_nearest_neighbours import NextNearestNeighbours
 from objective import Balanced
+from partners import Squares
 from potts import FourStatePotts
 from renormalization import DecimationByThree, Relaxation
 from two_replicas import TwoReplicas
@@ -162,3 +163,30 @@ def test_an_objective_with_other_numbers_is_another():
         for strength in (0.0, 100.0)
     )
     assert abs(heavy).max() < abs(light).max()
+
+
+class Rows:
+    """A lattice whose rows are eight open chains of eight spins that do not touch."""
+
+    n_sites, values = 64, rg.Values.SPINS
+
+    def sample(self, key, n_samples):
+        chain = rg.IsingChain(1.0, n_sites=8, periodic=False)
+        return chain.sample(key, 8 * n_samples).reshape(n_samples, 64)
+
+
+def test_partners_of_ones_own_are_trained():
+    network = rg.FCNetwork((4, 16, 1), rg.GaussianChannel(), key=jax.random.key(1))
+    result = rg.train_layers(
+        Rows(), rg.Relevance(), network, Squares(), levels=1, steps=300, key=KEY
+    )
+    row, t = result.records.iloc[-1], np.tanh(1.0)
+    # blocks of two spins of a chain with two left out; two chains lie in a square
+    assert row["correlation"] == pytest.approx(t**3 * (1 + t) / 2, abs=0.01)
+    states = np.array(list(itertools.product((1, -1), repeat=4)))
+    made = np.asarray(result.layers[0].batch(states))[:, 0]
+    chains = np.stack([states[:, :2].sum(1), states[:, 2:].sum(1), np.ones(16)], axis=1)
+    rest = made - chains @ np.linalg.lstsq(chains, made)[0]
+    assert rest.var() < 0.02 * made.var()
+    with pytest.raises(ValueError, match="lattice of 4k"):
+        Squares().check(36)
