@@ -89,7 +89,7 @@ def test_labels_are_unique_in_the_book(tree):
     texts = [page.read_text(encoding="utf8") for page in chapter.pages(tree).values()]
     given = Counter(label for text in texts for label in chapter.labels(text))
     assert [label for label, times in given.items() if times > 1] == []
-    assert {f"{kind}-what-a-feature-keeps" for kind in ("thm", "fig", "eq")} <= set(given)
+    assert {f"{kind}-{NAME.split('/')[1]}" for kind in ("thm", "fig", "eq")} <= set(given)
 
 
 def test_its_prose_has_no_measured_numbers_and_nothing_left_to_fill_in(tree):

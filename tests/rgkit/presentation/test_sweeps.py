@@ -156,8 +156,13 @@ def test_a_replay_of_other_rows_is_refused(store, old, new, sentence):
 # start, and features that are not trained, are held to EXACT.
 EXACT, TRAINED, MOVING, IN_STEPS, ANY = 2e-5, 5e-3, 5e-2, 0.12, float("inf")
 RARELY = 1000
-ON_BATCHES = {"networks_on_fields": "rule", "real_data": "features", "starts_on_fields": "rule"}
-TRAINED_ON_BATCHES = ("trained", "linear layer", "shuffled")
+ON_BATCHES = {
+    "networks_on_fields": "rule",
+    "real_data": "features",
+    "relevance_on_trees": "rule",
+    "starts_on_fields": "rule",
+}
+TRAINED_ON_BATCHES = ("trained", "linear layer", "shuffled", "relevance")
 TOLERANCES = {
     "controls": dict.fromkeys(
         ["loss", "information", "gap", "divergence", "unstable_distance", "pair_coupling", "field"],
