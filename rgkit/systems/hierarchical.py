@@ -20,6 +20,7 @@ from rgkit.systems.block_laws import (
     sibling_weights,
     surroundings,
 )
+from rgkit.systems.measures import site_measure
 from rgkit.systems.pair_law import LEAST_PROBABILITY, PairLaw
 
 Numbers = ArrayLike | Sequence[float]
@@ -269,20 +270,8 @@ def _likely(pair: PairLaw) -> PairLaw:
 
 def _site_law(points: Numbers, weights: Numbers | None, beta: float) -> tuple[BlockLaw, float]:
     """The law of a site on the lattice of its values, and the spacing of the field."""
-    values = np.asarray(points)
-    shares = np.ones(values.shape) if weights is None else np.asarray(weights)
-    if values.dtype.kind not in "iuf" or shares.dtype.kind not in "iuf":
-        raise TypeError("points and weights must be real numbers: pass lists of floats.")
-    values, shares = np.abs(values.astype(float)), shares.astype(float)
-    if values.ndim != 1 or values.shape != shares.shape or not values.size:
-        raise ValueError(
-            f"points and weights must have one shape (p,), got {values.shape} and {shares.shape}: "
-            "pass a weight for each point."
-        )
-    if not (np.isfinite(values).all() and (shares >= 0).all() and 0 < shares.sum() < np.inf):
-        raise ValueError("points must be finite and weights not negative and not all zero.")
-    if not values[shares > 0].any():
-        raise ValueError("points must not all be zero: the field of a site would be constant.")
+    values, shares = site_measure(points, weights)
+    values = np.abs(values)
     both = np.concatenate([-values, values])
     different = np.unique(both.round(12))
     spacing = float(np.diff(different).min())

@@ -10,6 +10,7 @@ import scipy.linalg
 from jaxtyping import ArrayLike, Float
 
 from rgkit import _validation as check
+from rgkit.systems.measures import real_array
 
 Numbers = ArrayLike | Sequence[Any]
 ASYMMETRY = 1e-9
@@ -55,7 +56,7 @@ class PairLaw:
     joint: Float[np.ndarray, "states states"]
 
     def __init__(self, values: Numbers, joint: Numbers):
-        states, weights = _real_array("values", values), _real_array("joint", joint)
+        states, weights = real_array("values", values), real_array("joint", joint)
         if states.ndim != 1 or weights.shape != (len(states), len(states)) or len(states) < 2:
             raise ValueError(
                 f"joint must be (states, states) for values of shape (states,), at least 2, got "
@@ -168,7 +169,7 @@ class PairLaw:
         Raises:
             TypeError, ValueError: where the kernel is no such matrix.
         """
-        kernel = _real_array("kernel", kernel)
+        kernel = real_array("kernel", kernel)
         if kernel.ndim != 2 or len(kernel) != len(self.values) or (kernel < 0).any():
             raise ValueError(
                 f"kernel must be probabilities ({len(self.values)}, new), got {kernel.shape}."
@@ -178,7 +179,7 @@ class PairLaw:
         return PairLaw(values, kernel.T @ self.joint @ kernel)
 
     def _standardized(self, feature):
-        f = _real_array("feature", feature)
+        f = real_array("feature", feature)
         if f.shape != self.values.shape:
             raise ValueError(
                 f"feature must have shape {self.values.shape}, got {f.shape}: a number for each "
@@ -190,10 +191,3 @@ class PairLaw:
         if not variance > 0:
             raise ValueError("feature must vary, and be finite on states that occur.")
         return f / np.sqrt(variance)
-
-
-def _real_array(name: str, values: Numbers) -> np.ndarray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}: pass floats.")
-    return array.astype(np.float64)

@@ -117,7 +117,6 @@ def train_layers(
     features, records = [held_out.x], [_record(0, held_out, partners, 0, exact)]
     for level in range(1, levels + 1):
         level_key = jax.random.fold_in(key, level + DRAWS)
-        pairs = partners.pairs(training.x)
         if isinstance(network, Network):
             layer = _trained(
                 network, objective, partners, training, steps, batch_size, optimizer, level_key
@@ -130,7 +129,7 @@ def train_layers(
             for rows, draw in zip((training, held_out), draws, strict=True)
         ]
         training, held_out, layer = *_standardized(new[0], *new), _frozen(layer, new[0])
-        n_pairs = pairs.shape[0] * pairs.shape[1]
+        n_pairs = partners.paired(training.x).size // 2
         row = _record(level, held_out, partners, n_pairs, exact)
         if (
             not exact

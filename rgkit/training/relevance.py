@@ -1,5 +1,6 @@
 """What a feature tells about its surroundings: objectives that compare a block with its partner."""
 
+import abc
 import dataclasses
 from typing import Any, ClassVar
 
@@ -46,11 +47,11 @@ class PartnerObjective(Objective):
         features = network.columns(both).reshape(network.widths[-1], -1, 2)
         return self.loss_of_features(features, weights)
 
+    @abc.abstractmethod
     def loss_of_features(
         self, features: Float[Array, "n rows 2"], weights: Float[Array, " rows"]
     ) -> Float[Array, ""]:
         """The loss of activations ``(n, rows, 2)``, the last axis over block and partner."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

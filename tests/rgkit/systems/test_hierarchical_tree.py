@@ -150,11 +150,11 @@ def test_what_a_site_is():
         ((2, 1.0, 3), {}, "dimension must be above 2"),
         ((3, 0, 3), {}, "beta must be above 0"),
         ((3, 1.0, 0), {}, "levels must be at least 1"),
-        ((3, 1.0, 3, ["a"]), {}, "points and weights must be real numbers"),
+        ((3, 1.0, 3, ["a"]), {}, "points must be real numbers"),
         ((3, 1.0, 3, [0.0]), {}, "points must not all be zero"),
         ((3, 1.0, 3, [1.0, 2.0, 2.7]), {}, "one equidistant lattice"),
         ((3, 1.0, 3, [1.0], [1.0, 2.0]), {}, "one shape"),
-        ((3, 1.0, 3, [1.0], [-1.0]), {}, "weights not negative"),
+        ((3, 1.0, 3, [1.0], [-1.0]), {}, "weights finite, not negative"),
         ((3, 1.0, 3), {"levels_above": -1}, "levels_above must be at least 0"),
     ],
 )
