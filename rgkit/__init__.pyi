@@ -17,9 +17,11 @@ from .kernels.channels import (
 from .kernels.fully_connected import FCNetwork
 from .kernels.maps import TableMap, random_map
 from .kernels.network import Network
+from .kernels.table_network import TableNetwork
 from .laws.base import Law, Measurement
 from .laws.channel_information import InformationBounds, information_bounds
 from .laws.fields import FieldLaw
+from .laws.fisher_rao import fisher_rao_distance, kernel_distance
 from .laws.pushforward import pushforward
 from .laws.spins import SpinLaw
 from .laws.walsh_hadamard import walsh_hadamard
@@ -43,9 +45,13 @@ from .systems.recorded import EmpiricalSystem
 from .systems.scalar import ScalarChain
 from .training.ensemble.ensemble import EnsembleResult, train_ensemble
 from .training.ensemble.layout import devices
+from .training.finish import Finish
 from .training.layers import LayersResult, train_layers
+from .training.leaky_infomax import LeakyInfomax
+from .training.natural_flow import natural_flow
 from .training.objectives import Classification, Infomax, Objective, Reconstruction, Regression
 from .training.partners import Blocks, Partners, Siblings
+from .training.polish import Polish
 from .training.relevance import (
     BitRelevance,
     ContrastiveRelevance,
@@ -60,6 +66,13 @@ __all__ = [
     "Spectrum",
     "LayersResult",
     "train_layers",
+    "Finish",
+    "TableNetwork",
+    "fisher_rao_distance",
+    "kernel_distance",
+    "natural_flow",
+    "LeakyInfomax",
+    "Polish",
     "Blocks",
     "Partners",
     "Siblings",

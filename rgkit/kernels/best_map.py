@@ -4,11 +4,11 @@ import heapq
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from rgkit import _validation
 from rgkit.kernels.maps import TableMap
-from rgkit.systems.base import Enumerable, System, Values, full_law, is_enumerable
+from rgkit.systems.base import System, Values, enumerable, full_law
 
 MAX_GREEDY_SITES = MAX_GREEDY_FEATURES = 20
 
@@ -51,7 +51,7 @@ def energy_levels(
     counted = getattr(system, "energy_levels", None)
     if counted is not None:
         return counted()
-    probabilities = full_law(_listing(system, "energy_levels"))
+    probabilities = full_law(enumerable(system, "energy_levels"))
     values, counts = np.unique(probabilities[probabilities > 0], return_counts=True)
     return np.log(values[::-1]), np.log(counts[::-1])
 
@@ -86,6 +86,27 @@ def water_filling_divergence(system: System, n: int) -> float:
     return max(float(alone + spread), 0.0)
 
 
+def water_filling_law(
+    probabilities: Float[Array, " rows"], n_outcomes: int
+) -> Float[Array, " outcomes"]:
+    """The law whose divergence from uniform is `water_filling_divergence`, heaviest first, in JAX.
+
+    Arguments:
+        probabilities: of the configurations, ``(rows,)``, in any order.
+        n_outcomes: the number of bins.
+
+    Returns:
+        ``(n_outcomes,)``: the configurations above the level, then the level.
+    """
+    most = jnp.sort(probabilities)[::-1][:n_outcomes]
+    most = jnp.pad(most, (0, n_outcomes - len(most)))
+    rest = jnp.maximum(1 - jnp.cumsum(most) + most, 0)
+    level = rest / jnp.arange(n_outcomes, 0, -1, dtype=most.dtype)
+    # with none left that is not above the level, all stand alone
+    heavy = jnp.argmax(jnp.append(most <= level, True))
+    return jnp.where(jnp.arange(n_outcomes) < heavy, most, jnp.append(level, 0)[heavy])
+
+
 def _log_difference(log_a: float, log_b: np.ndarray) -> np.ndarray:
     """``ln(a - b)``, -inf where b >= a."""
     below = log_b < log_a
@@ -109,7 +130,7 @@ def greedy_map(system: System, n: int) -> TableMap:
 
     Reference: R. L. Graham, SIAM J. Appl. Math. 17, 416 (1969), doi:10.1137/0117039.
     """
-    listing = _listing(system, "the greedy map")
+    listing = enumerable(system, "the greedy map")
     if listing.n_sites > MAX_GREEDY_SITES:
         raise ValueError(
             f"n_sites = {listing.n_sites} is too large for the greedy map, whose table has "
@@ -129,14 +150,3 @@ def greedy_map(system: System, n: int) -> TableMap:
         table[row] = outcome
         heapq.heapreplace(bins, (mass + float(probabilities[row]), outcome))
     return TableMap(n, jnp.asarray(table))
-
-
-def _listing(system: System, what: str) -> Enumerable:
-    """The system if it lists its configurations, else a TypeError that says what needs it."""
-    if not isinstance(system, System) or not is_enumerable(system):
-        raise TypeError(
-            f"{what} needs a system of spins with configurations() and probabilities(), got "
-            f"{type(system).__name__}: pass a rgkit.IsingChain, recorded spins, or a "
-            "rgkit.EnumeratedSystem of your own."
-        )
-    return system

@@ -96,6 +96,17 @@ def is_enumerable(system: System) -> TypeGuard[Enumerable]:
     return system.values is Values.SPINS and isinstance(system, Enumerable)
 
 
+def enumerable(system: System, what: str) -> Enumerable:
+    """The system if it lists its configurations, else a TypeError that says what needs it."""
+    if not isinstance(system, System) or not is_enumerable(system):
+        raise TypeError(
+            f"{what} needs a system of spins with configurations() and probabilities(), got "
+            f"{type(system).__name__}: pass a rgkit.IsingChain, recorded spins, or a "
+            "rgkit.EnumeratedSystem of your own."
+        )
+    return system
+
+
 def listed(system: Enumerable) -> tuple[Enumeration | np.ndarray, Float[np.ndarray, " rows"]]:
     """The configurations of a system and their probabilities, checked.
 

@@ -8,6 +8,7 @@ from rgkit import _validation
 from rgkit.kernels.channels import AbstractNoiseChannel, Channel
 from rgkit.kernels.network import Network
 from rgkit.systems.base import System, Values
+from rgkit.training.finish import Finish
 from rgkit.training.objectives import Objective
 
 NAMES = {Values.SPINS: "rgkit.SpinChannel", Values.REALS: "rgkit.GaussianChannel"}
@@ -70,6 +71,24 @@ def check_optimizer(optimizer: Any) -> None:
             f"optimizer must be an optax optimiser or None, got {optimizer!r}: pass "
             "optax.adam(1e-2), for example."
         )
+
+
+def check_finish(
+    finish: Any, network: Network, objective: Objective, batch_size: int | None
+) -> None:
+    """Raise where it is neither None nor fits a training on all configurations."""
+    if finish is None:
+        return
+    if not isinstance(finish, Finish):
+        raise TypeError(
+            f"finish must be an rgkit.Finish or None, got {finish!r}: pass rgkit.Polish()."
+        )
+    if batch_size is not None:
+        raise ValueError(
+            f"finish={type(finish).__name__} works on all configurations and their probabilities: "
+            "leave out batch_size, or the finish."
+        )
+    finish.check(network, objective)
 
 
 def check_sampling(batch_size: Any, pool: Any) -> tuple[int | None, int | None]:

@@ -29,10 +29,12 @@ class Objective(Contentful, abc.ABC):
     Attributes:
         channels: the features that the loss is defined for, those of a channel to spins by default.
         fewest_rows: the least number of rows that the loss can learn from.
+        is_information: whether the loss is minus the information I(x;y), in nats.
     """
 
     channels: ClassVar[tuple[Values, ...]] = (Values.SPINS,)
     fewest_rows: ClassVar[int] = 1
+    is_information: ClassVar[bool] = False
 
     def init(self, network: Network, key: PRNGKeyArray) -> Any:
         """The head's parameters at the start: a pytree of arrays, None without a head."""
@@ -90,6 +92,7 @@ class Infomax(Objective):
     channels: ClassVar[tuple[Values, ...]] = (Values.SPINS, Values.REALS)
     # one row carries no information on which row it is
     fewest_rows: ClassVar[int] = 2
+    is_information: ClassVar[bool] = True
 
     def __post_init__(self):
         if self.draws is not None:

@@ -13,11 +13,18 @@ from jaxtyping import PRNGKeyArray
 from tqdm import tqdm
 
 from rgkit import _validation
+from rgkit._content import Constant
 from rgkit.kernels.network import Network
 from rgkit.laws.base import Law
 from rgkit.systems.base import System
-from rgkit.training.arguments import check_member, check_optimizer, check_sampling
+from rgkit.training.arguments import (
+    check_finish,
+    check_member,
+    check_optimizer,
+    check_sampling,
+)
 from rgkit.training.data import TrainingData, training_data
+from rgkit.training.finish import Finish, finished
 from rgkit.training.objectives import Objective
 from rgkit.training.records import Model, Row, frozen_power, power_residual, record
 from rgkit.training.steps import (
@@ -98,6 +105,7 @@ def train(
     batch_size: int | None = None,
     pool: int | None = None,
     restarts: int = 1,
+    finish: Finish | None = None,
     records: int = 50,
     progress: bool = False,
     key: PRNGKeyArray,
@@ -126,6 +134,8 @@ def train(
             learn from: ``2**17`` serve for any batch.
         restarts: the given network, then ``restarts - 1`` fresh starts of the same architecture;
             the smallest final loss is kept.
+        finish: what is done to every one of them at the end, `Polish` for example; it needs all
+            configurations. Its steps are one more row of the history.
         records: rows of the history after the first (about).
         progress: show a progress bar.
         key: a typed JAX key.
@@ -145,17 +155,18 @@ def train(
     batch_size, pool = check_sampling(batch_size, pool)
     check_optimizer(optimizer)
     check_member(network, system, objective)
+    check_finish(finish, network, objective, batch_size)
     data_key, runs_key = jax.random.split(key)
     data = training_data(system, network, objective, batch_size, pool, data_key)
-    start = time.perf_counter()
-    with tqdm(total=steps * restarts, disable=not progress, unit="step") as bar:
-        run = _Run(objective, data, steps, chunk, optimizer, bar)
+    start, total = time.perf_counter(), restarts * (steps + (finish.steps if finish else 0))
+    with tqdm(total=total, disable=not progress, unit="step") as bar:
+        run = _Run(objective, data, steps, chunk, optimizer, finish, bar)
         runs = (
             run.restart(network, restart, restart_key)
             for restart, restart_key in enumerate(jax.random.split(runs_key, restarts))
         )
         best = min(runs, key=lambda result: result.history.loss.iloc[-1])
-    cost = {"steps": steps * restarts, "seconds": time.perf_counter() - start, "restarts": restarts}
+    cost = {"steps": total, "seconds": time.perf_counter() - start, "restarts": restarts}
     return dataclasses.replace(best, cost=cost)
 
 
@@ -168,6 +179,7 @@ class _Run:
     steps: int
     chunk: int
     optimizer: optax.GradientTransformation | None
+    finish: Finish | None
     bar: tqdm
 
     def restart(self, network: Network, number: int, key: PRNGKeyArray) -> TrainingResult:
@@ -194,11 +206,24 @@ class _Run:
             before, model = model, program.model(arrays)
             if survived < length:
                 raise TrainingDiverged(done + survived, self._result(network, model, rows))
-            row, law = record(self.objective, model, self.data)
-            if law is None:
-                raise TrainingDiverged(done + length, self._result(network, before, rows))
-            rows.append((done + length, row, law))
+            self._record(rows, done + length, network, before, model)
+        if self.finish is not None:
+            before, model = model, self._finished(self.finish, model)
+            self._record(rows, self.steps + self.finish.steps, network, before, model)
         return self._result(network, model, rows)
+
+    def _record(self, rows, step: int, network: Network, before: Model, model: Model):
+        """A further row; raise where it has no numbers, with the network before."""
+        row, law = record(self.objective, model, self.data)
+        if law is None:
+            raise TrainingDiverged(step, self._result(network, before, rows))
+        rows.append((step, row, law))
+
+    def _finished(self, finish: Finish, model: Model) -> Model:
+        network, head = model
+        network = finished(Constant(finish), network, self.data.x, self.data.weights)
+        self.bar.update(finish.steps)
+        return network, head
 
     def _steps(self, program: Program, arrays, state, keys):
         """A step for each key; how many of them had a finite loss."""

@@ -13,10 +13,10 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from tqdm import tqdm
 
-from rgkit import _validation
+from rgkit import _content, _validation
 from rgkit.kernels.network import Network
 from rgkit.systems.base import System
-from rgkit.training.arguments import check_optimizer, check_sampling
+from rgkit.training.arguments import check_finish, check_optimizer, check_sampling
 from rgkit.training.ensemble import members
 from rgkit.training.ensemble.checkpoints import Checkpoint
 from rgkit.training.ensemble.grids import table_of_members
@@ -24,6 +24,7 @@ from rgkit.training.ensemble.groups import Group
 from rgkit.training.ensemble.layout import Layout, choose_layout, default_memory
 from rgkit.training.ensemble.processes import BlockId, gather, share
 from rgkit.training.ensemble.recipes import Block, Recipe
+from rgkit.training.finish import Finish
 from rgkit.training.objectives import Objective
 
 
@@ -83,6 +84,7 @@ def train_ensemble(
     pool: int | None = None,
     optimizer: optax.GradientTransformation | None = None,
     restarts: int = 1,
+    finish: Finish | None = None,
     records: int = 1,
     memory: int | None = None,
     checkpoint: str | os.PathLike | None = None,
@@ -121,8 +123,8 @@ def train_ensemble(
         steps: optimiser steps per restart.
         system: a function of a row to the data, for other systems or columns.
         network: a function of a row and a key to an `FCNetwork`, for other channels or columns.
-        batch_size, pool, optimizer, restarts: as in `rgkit.train`. Each member has a pool of its
-            own, which its restarts share; with a pool members of different systems share a
+        batch_size, pool, optimizer, restarts, finish: as in `rgkit.train`. Each member has a pool
+            of its own, which its restarts share; with a pool members of different systems share a
             compiled program.
         records: rows of the history after the first (about).
         memory: bytes that one device may use for a step; by default 1 GiB on a CPU, half of what
@@ -153,7 +155,11 @@ def train_ensemble(
     makers = members.Makers(objective, system, network, batch_size, pool is not None)
     table = table_of_members(grid)
     everyone = makers.members(table, key, restarts)
-    recipe = Recipe(steps, -(-steps // records), batch_size, pool, optimizer, restarts, memory)
+    for member in everyone:
+        check_finish(finish, member.network, member.objective, batch_size)
+    recipe = Recipe(
+        steps, -(-steps // records), batch_size, pool, optimizer, restarts, finish, memory
+    )
     places = members.of_equal_shape(everyone)
     groups = [Group(recipe, [everyone[i] for i in place]) for place in places]
     layouts, store = _plan(groups, checkpoint, everyone)
@@ -188,6 +194,8 @@ def _plan(groups, checkpoint, everyone) -> tuple[list[Layout], Checkpoint | None
         "device": jax.devices()[0].device_kind,
         "jax": jax.__version__,
     }
+    if recipe.finish is not None:
+        configuration["finish"] = _content.digest(recipe.finish)
     notes = {"layouts": [dataclasses.astuple(layout) for layout in layouts]}
     store = Checkpoint(checkpoint, configuration, notes)
     return [Layout(*layout) for layout in store.notes["layouts"]], store
@@ -209,7 +217,7 @@ def _train_blocks(groups, layouts, store, progress) -> dict[BlockId, Block]:
 
     def steps(name: BlockId) -> int:
         g, b = name
-        return groups[g].recipe.steps * len(groups[g].runs_of(layouts[g], b))
+        return groups[g].recipe.marks[-1] * len(groups[g].runs_of(layouts[g], b))
 
     blocks = {name: read(name) for name in share(names)}
     with tqdm(total=sum(map(steps, blocks)), disable=not progress, unit="step") as bar:
@@ -255,15 +263,14 @@ def _finished(group: Group, blocks: list[Block]) -> _Part:
 
 
 def _result(table, everyone, recipe, places, parts: list[_Part]) -> EnsembleResult:
-    marks = [*range(0, recipe.steps, recipe.chunk), recipe.steps]
     pairs = list(zip(places, parts, strict=True))
-    histories = [_history(table, place, part, marks) for place, part in pairs]
+    histories = [_history(table, place, part, recipe.marks) for place, part in pairs]
     history = pd.concat(histories).sort_values(["member", "step"], kind="stable", ignore_index=True)
-    last = history[history.step == recipe.steps].reset_index(drop=True)
+    last = history[history.step == recipe.marks[-1]].reset_index(drop=True)
     diverged = np.full(len(table), np.nan)
     for place, part in pairs:
         diverged[place] = np.where(part.diverged_at < 0, np.nan, part.diverged_at)
-    steps = recipe.steps * recipe.restarts
+    steps = recipe.marks[-1] * recipe.restarts
     where = {member: (g, i) for g, place in enumerate(places) for i, member in enumerate(place)}
     return EnsembleResult(
         last.drop(columns=["member", "step"]).assign(steps=steps, diverged_at=diverged),

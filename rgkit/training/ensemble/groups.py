@@ -132,6 +132,7 @@ class Group:
         begun = time.perf_counter()
         spread = self._spread(len(blocks), layout)
         runs = [run for block in blocks for run in self._padded(layout, block)]
+        n_runs = sum(len(self.runs_of(layout, block)) for block in blocks)
         carry, given, data, keys = self._placed(spread, runs)
         rows = [self._record(spread, carry[0], given, data)]
         for done in range(0, self.recipe.steps, self.recipe.chunk):
@@ -141,7 +142,11 @@ class Group:
             for piece, length in steps.pieces(chunk_keys):
                 carry = self._advanced(spread, given, piece, length, done, carry)
                 done += length
-                bar.update(length * sum(len(self.runs_of(layout, block)) for block in blocks))
+                bar.update(length * n_runs)
+            rows.append(self._record(spread, carry[0], given, data))
+        if self.recipe.finish is not None:
+            carry = self._finished(spread, given, carry)
+            bar.update(self.recipe.finish.steps * n_runs)
             rows.append(self._record(spread, carry[0], given, data))
         seconds = np.full(len(runs), (time.perf_counter() - begun) / len(runs))
         result = self._result(carry, data, rows, seconds)
@@ -149,6 +154,10 @@ class Group:
             jax.tree.map(lambda leaf, i=i: leaf[i : i + layout.block], result)
             for i in range(0, len(runs), layout.block)
         ]
+
+    def _finished(self, spread, given, carry):
+        finish = Constant(self.recipe.finish)
+        return programs.finish((spread, self.program, finish, given, self.x), carry)
 
     def _advanced(self, spread, given, piece, length, done, carry):
         placed = jax.device_put(piece, NamedSharding(spread.mesh, programs.ROWS))

@@ -84,6 +84,23 @@ def advance(constant: Any, carry: Any) -> Any:
 
 
 @eqx.filter_jit
+def finish(constant: Any, carry: Any) -> Any:
+    """Where runs stand after a finish; those that diverged stay where they were."""
+    spread, program, finish, data, x = constant
+
+    def one(run, x):
+        (arrays, state, diverged_at), (_, own_x, weights) = run
+        network, head = program.model(arrays)
+        network = finish.value(network, own_x if x is None else x, weights)
+        ended = eqx.filter((network, head), eqx.is_inexact_array)
+        alive = diverged_at < 0
+        arrays = jax.tree.map(lambda new, old: jnp.where(alive, new, old), ended, arrays)
+        return arrays, state, diverged_at
+
+    return spread.over_runs(one, (carry, data), x, spread.together)
+
+
+@eqx.filter_jit
 def spin_laws(
     spread: Spread, program: steps.Program, arrays: Any, data: Any, x: Any, keys: Any
 ) -> Any:

@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from rgkit.training.finish import Finish
 from rgkit.training.records import Row
 
 
@@ -16,7 +17,7 @@ class Recipe:
     """What all members of an ensemble share, as in `rgkit.train`.
 
     Arguments:
-        steps, restarts, batch_size, pool, optimizer: as there.
+        steps, restarts, batch_size, pool, optimizer, finish: as there.
         chunk: steps between two records.
         memory: bytes that one device may use for a step.
     """
@@ -27,7 +28,14 @@ class Recipe:
     pool: int | None
     optimizer: optax.GradientTransformation | None
     restarts: int
+    finish: Finish | None
     memory: int
+
+    @property
+    def marks(self) -> list[int]:
+        """The steps that have a row of the history."""
+        marks = [*range(0, self.steps, self.chunk), self.steps]
+        return marks if self.finish is None else [*marks, self.steps + self.finish.steps]
 
 
 class Block(eqx.Module):

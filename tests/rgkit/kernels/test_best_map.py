@@ -3,12 +3,14 @@
 import dataclasses
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import rgkit as rg
+from rgkit.kernels.best_map import water_filling_law
 
 LN2 = np.log(2)
 
@@ -183,3 +185,12 @@ FIELDS = rg.ScalarChain((3.0,), 1.0, n_sites=4)
 def test_errors_say_what_to_do(ask, error, message):
     with pytest.raises(error, match=message):
         ask()
+
+
+@given(st.floats(0, 2), st.sampled_from([0.0, 0.4]), st.integers(2, 8), st.integers(1, 5))
+def test_the_law_of_water_filling_has_its_divergence(coupling, field, n_sites, n):
+    chain = rg.IsingChain(coupling, field, n_sites=n_sites)
+    law = np.asarray(water_filling_law(jnp.asarray(chain.probabilities()), 2**n), float)
+    assert law.sum() == pytest.approx(1, abs=1e-5) and (np.diff(law) <= 1e-7).all()
+    divergence = rg.SpinLaw(law / law.sum()).divergence()
+    assert divergence == pytest.approx(rg.water_filling_divergence(chain, n), abs=2e-6)
