@@ -35,6 +35,7 @@ from .renormalizations.local_potential import lpa
 from .renormalizations.maps import RGMap
 from .renormalizations.migdal_kadanoff import migdal_kadanoff
 from .renormalizations.momentum_shell import one_loop
+from .renormalizations.tensor import TensorFlow, hotrg, ising_tensor
 from .renormalizations.transfer_matrices import transfer_matrix_decimation
 from .systems.base import Enumerable, Family, System, Values
 from .systems.enumerated import EnumeratedFamily, EnumeratedSystem
@@ -43,6 +44,7 @@ from .systems.ising import IsingChain
 from .systems.pair_law import PairLaw, Spectrum
 from .systems.recorded import EmpiricalSystem
 from .systems.scalar import ScalarChain
+from .systems.torus import IsingTorus
 from .training.ensemble.ensemble import EnsembleResult, train_ensemble
 from .training.ensemble.layout import devices
 from .training.finish import Finish
@@ -50,7 +52,7 @@ from .training.layers import LayersResult, train_layers
 from .training.leaky_infomax import LeakyInfomax
 from .training.natural_flow import natural_flow
 from .training.objectives import Classification, Infomax, Objective, Reconstruction, Regression
-from .training.partners import Blocks, Partners, Siblings
+from .training.partners import Blocks, Partners, Siblings, Squares
 from .training.polish import Polish
 from .training.relevance import (
     BitRelevance,
@@ -76,6 +78,11 @@ __all__ = [
     "Blocks",
     "Partners",
     "Siblings",
+    "Squares",
+    "IsingTorus",
+    "TensorFlow",
+    "hotrg",
+    "ising_tensor",
     "BitRelevance",
     "ContrastiveRelevance",
     "PartnerObjective",

@@ -42,6 +42,7 @@ class LayersResult:
             where the law is exact), and how many pairs a layer was trained on.
         sites: the held-out rows, ``(T, N)``.
         features: the features of each level on them, ``(T, blocks)``, standardised.
+        partners: the geometry they were trained with.
         stopped: why fewer layers were trained than asked for; empty where none is missing.
     """
 
@@ -51,7 +52,22 @@ class LayersResult:
     records: pd.DataFrame
     sites: Float[np.ndarray, "T N"]
     features: tuple[Float[np.ndarray, "T _blocks"], ...]
+    partners: Partners
     stopped: str = ""
+
+    def features_of(
+        self, x: Num[Array | np.ndarray, "T N"]
+    ) -> list[Float[np.ndarray, "T _blocks"]]:
+        """The features of each level from 0 on other rows ``(T, N)``, in the scale of training.
+
+        Of kernels without parameters they are drawn with one key, and not standardised.
+        """
+        x = (np.asarray(x, np.float32) - self.mean) / self.deviation
+        features = [x.astype(np.float32)]
+        for layer in self.layers:
+            blocks = self.partners.blocks(features[-1])
+            features.append(_applied(layer, blocks, jax.random.key(0)))
+        return features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +166,7 @@ def train_layers(
         features.append(held_out.x)
         records.append(row)
     table = pd.DataFrame(records)
-    return LayersResult(tuple(layers), *moments, table, sites, tuple(features), stopped)
+    return LayersResult(tuple(layers), *moments, table, sites, tuple(features), partners, stopped)
 
 
 def _check(system, objective, network, partners, levels):

@@ -1,6 +1,7 @@
 """Who is whose partner: blocks of the sites of a row, and the pairs of them that are compared."""
 
 import abc
+import math
 
 import equinox as eqx
 import numpy as np
@@ -119,3 +120,62 @@ class Blocks(Partners):
         """The features of partners, ``(T, B)`` to ``(T, P, 2)``."""
         apart = 1 + self.buffer // self.fan_in
         return np.stack([features[:, :-apart], features[:, apart:]], axis=2)
+
+
+class Squares(Partners):
+    """Squares of a periodic lattice, and those that begin ``buffer`` sites on, right and below.
+
+    Site ``L*i + j`` of a row is in row i and column j of the lattice, as in `rgkit.IsingTorus`, and
+    features of one layer are the lattice of the next.
+
+    Arguments:
+        size: the side of a square, at least 2.
+        buffer: sites between a square and its partner, a multiple of ``size``.
+    """
+
+    fan_in: int = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+    buffer: int = eqx.field(static=True)
+
+    def __init__(self, size: check.Integer = 2, buffer: check.Integer = 0):
+        self.size = check.positive_integer("size", size, minimum=2)
+        self.fan_in = self.size**2
+        self.buffer = check.positive_integer("buffer", buffer, minimum=0)
+        if self.buffer % self.size:
+            raise ValueError(
+                f"buffer must be a multiple of size = {size}, got {buffer}: then a partner is a "
+                "square too."
+            )
+
+    def check(self, n_sites: int) -> None:
+        """ValueError where the lattice is not made of squares, or a square meets its partner."""
+        side = math.isqrt(n_sites)
+        # a partner on the other side must not be nearer than one on this side
+        least = 2 * (self.size + self.buffer)
+        if side**2 != n_sites or side % self.size or side < least:
+            raise ValueError(
+                f"system has {n_sites} sites at this level: squares of {self.size} with a buffer "
+                f"of {self.buffer} need L x L sites, L a multiple of {self.size} and at least "
+                f"{least}."
+            )
+
+    def blocks(self, x: Num[np.ndarray, "T N"]) -> Num[np.ndarray, "T B b"]:
+        """All squares, row by row, ``(T, L**2)`` to ``(T, (L / size)**2, size**2)``."""
+        half = math.isqrt(x.shape[1]) // self.size
+        grid = x.reshape(len(x), half, self.size, half, self.size).swapaxes(2, 3)
+        return grid.reshape(len(x), half**2, self.fan_in)
+
+    def pairs(self, x: Num[np.ndarray, "T N"]) -> Num[np.ndarray, "T P 2 b"]:
+        """Squares with partners, ``(T, L**2)`` to ``(T, 2 (L / size)**2, 2, size**2)``."""
+        return self._beside(self.blocks(x))
+
+    def paired(self, features: Num[np.ndarray, "T B"]) -> Num[np.ndarray, "T P 2"]:
+        """The features of partners, ``(T, B)`` to ``(T, 2 B, 2)``."""
+        return self._beside(features)
+
+    def _beside(self, of_squares):
+        n_rows, number, *rest = of_squares.shape
+        side, apart = math.isqrt(number), 1 + self.buffer // self.size
+        lattice = of_squares.reshape(n_rows, side, side, *rest)
+        both = [np.stack([lattice, np.roll(lattice, -apart, axis)], axis=3) for axis in (1, 2)]
+        return np.stack(both, axis=1).reshape(n_rows, 2 * number, 2, *rest)

@@ -15,6 +15,7 @@ NOT_PROSE = (
     re.compile(r"\$\$.*?\$\$", re.DOTALL),
     re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL),
     re.compile(r"^```\{math\}.*?^```\s*$", re.DOTALL | re.MULTILINE),
+    re.compile(r"^[ \t]*(?:`{3,}|:{3,}).*$", re.MULTILINE),  # the fences, not what they enclose
     re.compile(r"(?<!\\)\$[^$]+\$"),
     re.compile(r"\{[a-z:]+\}`[^`]*`"),
     re.compile(r"`[^`]+`"),
@@ -48,6 +49,7 @@ def test_measured_numbers_are_glued(name):
         ("```{code-cell} ipython3\nx = 0.5\n```\nOne sentence.", False),
         ("See [the paper](https://doi.org/10.1103/1.2), arXiv:2212.00005, section 2.", False),
         ("$$\nx = 0.5\n$$ (eq-x)\n\nIt holds.", False),
+        ("```{exercise}\nIt has 0.3 bits.\n```\n\nSee `x`.", True),
     ],
 )
 def test_the_search_for_numbers_can_fail(text, found):

@@ -1,4 +1,4 @@
-"""Partners of one's own: squares of a lattice, and the square two further on, one left out."""
+"""Partners of one's own: squares of a lattice and, along rows only, the square two further on."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 import rgkit as rg
 
 
-class Squares(rg.Partners):
+class RowSquares(rg.Partners):
     fan_in: int = 4
 
     def check(self, n_sites):

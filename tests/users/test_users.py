@@ -11,7 +11,7 @@ from kernels import StaggeredAverage
 from listed_states import ThreeStates
 from next_nearest_neighbours import NextNearestNeighbours
 from objective import Balanced
-from partners import Squares
+from partners import RowSquares
 from potts import FourStatePotts
 from renormalization import DecimationByThree, Relaxation
 from two_replicas import TwoReplicas
@@ -178,7 +178,7 @@ class Rows:
 def test_partners_of_ones_own_are_trained():
     network = rg.FCNetwork((4, 16, 1), rg.GaussianChannel(), key=jax.random.key(1))
     result = rg.train_layers(
-        Rows(), rg.Relevance(), network, Squares(), levels=1, steps=300, key=KEY
+        Rows(), rg.Relevance(), network, RowSquares(), levels=1, steps=300, key=KEY
     )
     row, t = result.records.iloc[-1], np.tanh(1.0)
     # blocks of two spins of a chain with two left out; two chains lie in a square
@@ -189,4 +189,4 @@ def test_partners_of_ones_own_are_trained():
     rest = made - chains @ np.linalg.lstsq(chains, made)[0]
     assert rest.var() < 0.02 * made.var()
     with pytest.raises(ValueError, match="lattice of 4k"):
-        Squares().check(36)
+        RowSquares().check(36)

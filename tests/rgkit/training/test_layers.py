@@ -204,3 +204,56 @@ def test_train_says_where_to_go():
     network = rg.FCNetwork((8, 1), rg.GaussianChannel(), key=START)
     with pytest.raises(TypeError, match="rgkit.train_layers"):
         rg.train(network, tree(levels=3), rg.Relevance(), steps=1, batch_size=4, key=START)
+
+
+def test_squares_and_their_partners():
+    squares = rg.Squares(2, buffer=2)
+    lattice = np.arange(64).reshape(1, 64)
+    blocks = squares.blocks(lattice)
+    assert blocks.shape == (1, 16, 4) and list(blocks[0, 5]) == [18, 19, 26, 27]
+    pairs = squares.pairs(lattice)[0]
+    assert pairs.shape == (32, 2, 4)
+    first = {tuple(pair[:, 0]) for pair in pairs}
+    # one square left out, to the right and below, around the lattice
+    assert (0, 4) in first or (4, 0) in first
+    assert (0, 32) in first or (32, 0) in first
+    features = blocks.mean(2)
+    np.testing.assert_array_equal(squares.paired(features)[0], pairs.mean(2))
+    assert rg.Squares(2).pairs(lattice).shape == (1, 32, 2, 4)
+
+
+@pytest.mark.as_a_user
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: rg.Squares(1), "size must be at least 2"),
+        (lambda: rg.Squares(2, buffer=1), "buffer must be a multiple of size"),
+        (lambda: rg.Squares(2, buffer=2).check(36), "at least 8"),
+        (lambda: rg.Squares(2).check(40), "need L x L sites"),
+    ],
+)
+def test_bad_squares_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_squares_of_a_critical_lattice_keep_their_sum(key):
+    """Against the best of all functions of the sixteen states, of the same rows."""
+    torus = rg.IsingTorus(float(np.log1p(2**0.5) / 2), 16, (40, 5))
+    squares = rg.Squares(2, buffer=2)
+    network = rg.FCNetwork((4, 16, 1), rg.GaussianChannel(), key=START)
+    result = rg.train_layers(
+        torus, rg.Relevance(), network, squares, levels=1, n_samples=2048, steps=200, key=key
+    )
+    codes = (squares.pairs(result.sites) < 0) @ (1 << np.arange(4))
+    joint = np.zeros((16, 16))
+    np.add.at(joint, (codes[..., 0].ravel(), codes[..., 1].ravel()), 1.0)
+    joint = (joint + joint.T) / joint.sum() / 2
+    best = rg.PairLaw(np.arange(16), joint).spectrum(1)
+    states = 1 - 2 * (np.arange(16)[:, None] >> np.arange(4) & 1)
+    made = np.asarray(result.layers[0].batch((states - result.mean) / result.deviation))[:, 0]
+    overlap = rg.PairLaw(np.arange(16), joint).overlap(made, best.features[:, 0])
+    assert abs(overlap) > 0.995
+    assert result.records.correlation[1] == pytest.approx(best.correlations[0], abs=0.01)
+    again = result.features_of(result.sites)
+    np.testing.assert_allclose(again[1], result.features[1], atol=1e-3)
