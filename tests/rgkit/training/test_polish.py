@@ -56,14 +56,16 @@ def test_a_polished_network_is_nearer_and_as_good_as_hard(key):
 
 
 @pytest.mark.parametrize("stage", ["fit", "harden"])
-def test_fit_and_harden_cannot_lose(stage):
+def test_fit_and_harden_win_and_cannot_lose(stage):
     x, weights = rows()
+    gains = []
     for seed in range(4):
         start = rg.train(
             network(seed), RING, rg.Infomax(), steps=200, records=1, key=jax.random.key(seed)
         ).network
-        only = {"settle": 0, "fit": 0, "harden": 0, "rounds": 1} | {stage: 15}
-        assert entropy(rg.Polish(**only)(start, x, weights)) >= entropy(start) - 1e-6
+        only = {"settle": 0, "fit": 0, "harden": 0, "rounds": 1} | {stage: 40}
+        gains.append(entropy(rg.Polish(**only)(start, x, weights)) - entropy(start))
+    assert min(gains) >= -1e-6 and np.mean(gains) > 0.01
 
 
 def test_without_stages_only_the_scale_changes():
