@@ -34,7 +34,7 @@ serve: book ## serve the built site on this machine
 	@echo "http://127.0.0.1:$(PORT)/"
 	@$(VENV)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-sweeps: python ## recompute the stored sweeps with book/data (about an hour and a quarter)
+sweeps: python ## recompute the stored sweeps with book/data (about an hour and a half)
 	@$(PYTHON) scripts/environment.py book
 	@set -e; for script in book/data/make_*.py; do echo "$$script"; $(VENV)/python "$$script"; done
 

@@ -21,7 +21,8 @@ RECIPES = {
     "fitted": LEAKY | {"finish": rg.Polish()},
     "fitted, leak 0.1": LEAKY | {"objective": rg.LeakyInfomax(0.1), "finish": rg.Polish()},
 }
-KEYS = ("K", "width", "seed")
+KEYS = ("K", "width", "recipe", "seed")
+REPLAYED = "K == 0.5"
 
 
 def run(K: float, n_sites: int, width: int, n: int, seed: int) -> list[dict[str, Any]]:

@@ -45,11 +45,10 @@ def fisher_rao_distance(q: ArrayLike | Sequence[float], r: ArrayLike | Sequence[
 def kernel_distance(a: Network, b: Network, system: Enumerable) -> float:
     r"""The distance of two product kernels on spins in the Fisher metric of all such kernels.
 
-    .. math:: ds^2 = \sum_x p(x) \sum_j \frac{d\mu_j(x)^2}{1 - \mu_j(x)^2}
-              = \sum_x p(x) \sum_j d\varphi_j(x)^2, \qquad \mu_j = \langle y_j \rangle_x
-              = \sin\varphi_j .
+    .. math:: ds^2 = \sum_x p(x) \sum_j d\varphi_j(x)^2
 
-    In the angles :math:`\varphi` the metric is flat, and straight lines are shortest.
+    in the angles :math:`\varphi_j(x)` of the means, :math:`\langle y_j \rangle_x =
+    \sin\varphi_j(x)`. The metric is flat, and straight lines are shortest.
 
     Arguments:
         a, b: networks with a channel to spins, hard or soft, and equally many features.

@@ -25,12 +25,11 @@ def natural_flow(
 ) -> tuple[TableNetwork, ...]:
     r"""Follow steepest ascent of :math:`I(x;y)` in Fisher's metric, from the kernel of a network.
 
-    .. math:: \dot a_j(x) = a_j(x) - h_j(x), \qquad
-              h_j(x) = \frac{\partial}{\partial\mu_j}\,\mathbb{E}[\ln q(y) \mid x]
-              = \frac12\,\mathbb{E}\Bigl[\ln\frac{q(+1, y_{\setminus j})}
-              {q(-1, y_{\setminus j})} \Bigm| x\Bigr],
+    .. math:: \dot a_j(x) = a_j(x) - h_j(x)
 
-    for every configuration x and feature j by itself, at the law q that all of them make together.
+    for every configuration x and feature j by itself, where :math:`h_j(x)` is half of the mean,
+    given x, of :math:`\ln q(y)` at :math:`y_j = +1` less that at :math:`y_j = -1`, for the law q
+    that all configurations make together.
     A decided activation grows as :math:`e^t`, so that a time of 10 is long.
 
     Arguments:

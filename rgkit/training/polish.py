@@ -34,8 +34,9 @@ class Polish(Finish):
     features to the water-filling law w, whose divergence no map passes, the heaviest bin to the
     heaviest,
 
-    .. math:: \delta\theta = J^T (J J^T + \lambda)^{-1} (w - q),
-              \qquad J = \partial q / \partial\theta .
+    .. math:: \delta\theta = J^T (J J^T + \lambda)^{-1} (w - q)
+
+    with :math:`J = \partial q / \partial\theta`.
 
     *Harden*: Adam on the entropy of the law, with no cost of noise. The fit is *told* the certified
     law; with ``fit=0`` nothing is told but the data. Both return the best signs that they met, so

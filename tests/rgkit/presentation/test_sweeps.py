@@ -160,6 +160,7 @@ ON_BATCHES = {
     "networks_on_fields": "rule",
     "real_data": "features",
     "relevance_on_trees": "rule",
+    "square_lattice": "rule",
     "starts_on_fields": "rule",
 }
 TRAINED_ON_BATCHES = ("trained", "linear layer", "shuffled", "relevance")
@@ -174,6 +175,10 @@ TOLERANCES = {
     # a row without a hidden layer
     "infomax_variants": {"divergence": EXACT, "gap": EXACT},
     "landing": {"gap": MOVING},
+    "random_maps": dict.fromkeys(
+        ["mean", "standard_error", "lower", "median", "upper", "nearer"], EXACT
+    ),
+    "recipes": {"n_sites": EXACT, "n": EXACT, "entropy": MOVING, "seconds": ANY},
     "phase_diagram": {"trained": TRAINED, "untrained": EXACT, "random map": EXACT},
     "training_curves": dict.fromkeys(map(str, range(20, 180, 20)), MOVING) | {"0": EXACT},
     "untrained": dict.fromkeys(["lower", "median", "upper"], EXACT),
