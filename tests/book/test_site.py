@@ -4,6 +4,7 @@ Links that lead somewhere, search, notebooks, and a theme that switches.
 """
 
 import html.parser
+import json
 import posixpath
 import re
 from inspect import ismodule
@@ -74,6 +75,13 @@ def test_no_page_names_a_script_or_style_on_another_host(documents):
         if link.startswith(("//", "http"))
     ]
     assert [link for link in outside if link.endswith((".js", ".css", ".woff2"))] == []
+
+
+def test_the_index_has_words_and_shown_code_but_no_formulas():
+    terms = json.loads((HTML / "searchindex.js").read_text().split("(", 1)[1].rsplit(")", 1)[0])
+    found = set(terms["terms"])
+    assert {"decim", "hotrg", "relev"} <= found, "stemmed words, and names in the code that is shown"
+    assert [word for word in found if re.search(r"frac(?!tion)|mathbb|langl|mark_line", word)] == []
 
 
 def test_search_finds_a_term(visit, site):
