@@ -80,7 +80,9 @@ def test_no_page_names_a_script_or_style_on_another_host(documents):
 def test_the_index_has_words_and_shown_code_but_no_formulas():
     terms = json.loads((HTML / "searchindex.js").read_text().split("(", 1)[1].rsplit(")", 1)[0])
     found = set(terms["terms"])
-    assert {"decim", "hotrg", "relev"} <= found, "stemmed words, and names in the code that is shown"
+    assert {"decim", "hotrg", "relev"} <= found, (
+        "stemmed words, and names in the code that is shown"
+    )
     assert [word for word in found if re.search(r"frac(?!tion)|mathbb|langl|mark_line", word)] == []
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 from channels import LaplaceChannel, WarmSpins
+from finish import Pruned
 from kernels import StaggeredAverage
 from listed_states import ThreeStates
 from next_nearest_neighbours import NextNearestNeighbours
@@ -163,6 +164,21 @@ def test_an_objective_with_other_numbers_is_another():
         for strength in (0.0, 100.0)
     )
     assert abs(heavy).max() < abs(light).max()
+
+
+def test_a_finish_of_ones_own_ends_a_training():
+    ring, options = rg.IsingChain(0.5, n_sites=8), {"steps": 60, "records": 1, "key": KEY}
+    whole = rg.train(network(), ring, rg.Infomax(), **options).network
+    pruned = rg.train(network(), ring, rg.Infomax(), finish=Pruned(0.5), **options)
+    sizes = [np.abs(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(n)]))
+             for n in (whole, pruned.network)]  # fmt: skip
+    assert np.mean(sizes[0] == 0) < 0.1 and np.mean(sizes[1] == 0) == pytest.approx(0.5, abs=0.02)
+    kept = sizes[1] > 0
+    np.testing.assert_allclose(sizes[1][kept], sizes[0][kept], rtol=1e-5)
+    grid = {"K": 0.5, "n_sites": 8, "n_features": 2, "width": 16, "seed": range(2)}
+    members = rg.train_ensemble(grid, rg.Infomax(), steps=5, finish=Pruned(0.5), key=KEY)
+    assert np.mean(np.asarray(members.network(1).weights[0]) == 0) > 0.3
+    assert Pruned(0.5) == Pruned(0.5) != Pruned(0.1)
 
 
 class Rows:

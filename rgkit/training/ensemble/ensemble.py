@@ -266,7 +266,8 @@ def _result(table, everyone, recipe, places, parts: list[_Part]) -> EnsembleResu
     pairs = list(zip(places, parts, strict=True))
     histories = [_history(table, place, part, recipe.marks) for place, part in pairs]
     history = pd.concat(histories).sort_values(["member", "step"], kind="stable", ignore_index=True)
-    last = history[history.step == recipe.marks[-1]].reset_index(drop=True)
+    # the last of each, also after a finish that counts no steps
+    last = history.groupby("member").tail(1).reset_index(drop=True)
     diverged = np.full(len(table), np.nan)
     for place, part in pairs:
         diverged[place] = np.where(part.diverged_at < 0, np.nan, part.diverged_at)
