@@ -37,7 +37,7 @@ def fisher_rao_distance(q: ArrayLike | Sequence[float], r: ArrayLike | Sequence[
     for name, law in (("q", q), ("r", r)):
         if law.ndim != 1 or (law < 0).any() or not abs(law.sum() - 1) < 1e-6:
             raise ValueError(f"{name} must be probabilities that sum to 1: divide by their sum.")
-    # half of the chord, which is exact where the two are close
+    # by the chord, since the arc cosine loses the digits of close laws
     chord = np.linalg.norm(np.sqrt(q / q.sum()) - np.sqrt(r / r.sum()))
     return float(4 * np.arcsin(min(chord / 2, 1.0)))
 

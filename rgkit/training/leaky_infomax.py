@@ -4,13 +4,10 @@ import dataclasses
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import entr
-from jaxtyping import Array, Float, Num, PRNGKeyArray
+from jaxtyping import Array, Float, Num
 
 from rgkit import _validation
-from rgkit.enumeration import Enumeration, sum_over_rows
 from rgkit.kernels.base import product_law
 from rgkit.kernels.network import Network
 from rgkit.systems.base import Values
@@ -45,22 +42,15 @@ class LeakyInfomax(Infomax):
                 f"leak must be at least 0, got {self.leak}: pass 0.05, or use rgkit.Infomax()."
             )
 
-    def loss(
+    def push(
         self,
         network: Network,
-        head: None,
-        x: Num[Array | np.ndarray, "rows N"] | Enumeration,
+        x: Num[Array | np.ndarray, "rows N"],
         weights: Float[Array, " rows"],
-        key: PRNGKeyArray | None = None,
-    ) -> Float[Array, ""]:
-        """:math:`-I(x;y)` in nats; the key is not used."""
+    ) -> tuple[Float[Array, " outcomes"], Float[Array, ""]]:
+        """Law and noise of spin features; the leak is in the slope of the law."""
         channel = network.spin_channel("LeakyInfomax")
-
-        def push(x, weights):
-            activations = network.columns(x)
-            leaked = self.leak * (activations - jax.lax.stop_gradient(activations))
-            law = product_law(channel.means(activations) + leaked, weights)
-            return law, weights @ channel.conditional_entropy(activations)
-
-        law, noise = sum_over_rows(push, x, weights)
-        return noise - jnp.sum(entr(jnp.maximum(law, jnp.finfo(law.dtype).tiny)))
+        activations = network.columns(x)
+        leaked = self.leak * (activations - jax.lax.stop_gradient(activations))
+        law = product_law(channel.means(activations) + leaked, weights)
+        return law, weights @ channel.conditional_entropy(activations)

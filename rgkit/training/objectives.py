@@ -119,8 +119,22 @@ class Infomax(Objective):
             return -channel.batch_information(
                 scale * (features - shift[None]), weights, key, self.draws
             )
-        law, noise = sum_over_rows(network.push, x, weights)
-        return noise - jnp.sum(entr(jnp.maximum(law, jnp.finfo(law.dtype).tiny)))
+        law, noise = sum_over_rows(functools.partial(self.push, network), x, weights)
+        return noise - entropy(law)
+
+    def push(
+        self,
+        network: Network,
+        x: Num[Array | np.ndarray, "rows N"],
+        weights: Float[Array, " rows"],
+    ) -> tuple[Float[Array, " outcomes"], Float[Array, ""]]:
+        """Law and noise of spin features, as `SpinKernel.push`."""
+        return network.push(x, weights)
+
+
+def entropy(law: Float[Array, "..."]) -> Float[Array, ""]:
+    """The entropy of a law in nats, with a finite slope where an outcome does not occur."""
+    return jnp.sum(entr(jnp.maximum(law, jnp.finfo(law.dtype).tiny)))
 
 
 def _conditional(network, x):
@@ -179,9 +193,7 @@ class Reconstruction(Objective):
         law, moments = sum_over_rows(functools.partial(self._moments, network), x, weights)
         tiny = jnp.finfo(law.dtype).tiny
         up, down = jnp.maximum((law + moments) / 2, tiny), jnp.maximum((law - moments) / 2, tiny)
-        return jnp.sum(entr(up) + entr(down)) - moments.shape[1] * jnp.sum(
-            entr(jnp.maximum(law, tiny))
-        )
+        return jnp.sum(entr(up) + entr(down)) - moments.shape[1] * entropy(law)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
-from jax.scipy.special import entr
 from jaxtyping import Array, Float
 
 from rgkit import _validation
@@ -16,7 +15,7 @@ from rgkit.enumeration import sum_over_rows
 from rgkit.kernels.best_map import water_filling_law
 from rgkit.kernels.network import Network
 from rgkit.training.finish import Finish
-from rgkit.training.objectives import Infomax, Objective
+from rgkit.training.objectives import Infomax, Objective, entropy
 
 MOST_FEATURES = 10
 RATE = 1e-2  # of Adam, falling to 0
@@ -116,17 +115,13 @@ class _Data:
 
     def better(self, best: tuple[Any, Any] | None, network: Network) -> tuple[Any, Any]:
         """Arrays and entropy of signs: those of the network, or the best so far if they are."""
-        entropy = _entropy(self.law(network.hard()))
+        found = entropy(self.law(network.hard()))
         arrays = eqx.filter(network, eqx.is_inexact_array)
         if best is None:
-            return arrays, entropy
-        wins = entropy > best[1]
+            return arrays, found
+        wins = found > best[1]
         kept = jax.tree.map(lambda new, old: jnp.where(wins, new, old), arrays, best[0])
-        return kept, jnp.maximum(entropy, best[1])
-
-
-def _entropy(law):
-    return jnp.sum(entr(jnp.maximum(law, jnp.finfo(law.dtype).tiny)))
+        return kept, jnp.maximum(found, best[1])
 
 
 def _between(sizes: tuple[float, float], k, steps: int, dtype):
@@ -163,7 +158,7 @@ def _settled(network, data, steps):
 def _hardened(network, data, steps):
     def loss(network, k):
         size = _between(HARDENED, k, steps, network.dtype)
-        return -_entropy(data.law(data.sized(network, size)))
+        return -entropy(data.law(data.sized(network, size)))
 
     _, (arrays, _) = _descended(network, steps, loss, data.better)
     return eqx.combine(arrays, network)
