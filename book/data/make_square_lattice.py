@@ -31,14 +31,14 @@ def lattice(features: np.ndarray) -> np.ndarray:
     return features.reshape(len(features), side, side)
 
 
-def statistics(features: np.ndarray, energy: np.ndarray) -> dict[str, float]:
+def statistics(features: np.ndarray, bonds: np.ndarray) -> dict[str, float]:
     """Correlation with the partner, its slope by K, and the kurtosis, with errors over rows."""
     f = features - features.mean()
     pairs = SQUARES.paired(f)
     product, square, fourth = (pairs[..., 0] * pairs[..., 1]).mean(1), (f**2).mean(1), (f**4).mean()
     correlation = product.mean() / square.mean()
     spread = (product - correlation * square) / square.mean()
-    slope = spread * (energy - energy.mean())
+    slope = spread * (bonds - bonds.mean())
     root = len(f) ** 0.5
     return {
         "correlation": correlation, "correlation_error": spread.std() / root,
@@ -87,7 +87,7 @@ def run(ratio: float, seed: int) -> pd.DataFrame:
         sizes[SIZE // 2] = half, np.asarray(half.sample(jax.random.fold_in(key, 99), 2 * ROWS[1]))
     rows = []
     for size, (system, sites) in sizes.items():
-        energy, levels = system.energy(sites), len(result.layers) + (size == SIZE)
+        bonds, levels = system.bond_sum(sites), len(result.layers) + (size == SIZE)
         trained, spins = result.features_of(sites), np.asarray(sites, np.float32)
         before = {}
         for level in range(levels):
@@ -100,7 +100,7 @@ def run(ratio: float, seed: int) -> pd.DataFrame:
                     found = jackknife(sums, before[rule])
                 before[rule] = sums
                 row = {"ratio": ratio, "seed": seed, "size": size, "rule": rule, "level": level}
-                row |= statistics(features, energy)
+                row |= statistics(features, bonds)
                 rows.append(row | {"eigenvalue": found[0], "eigenvalue_error": found[1]})
     return pd.DataFrame(rows)
 

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Int8, Num, PRNGKeyArray
 
 from rgkit import _validation as check
 from rgkit.enumeration import check_enumerable, spin_configurations
@@ -177,15 +177,24 @@ class IsingTorus:
 
     def probabilities(self) -> Float[np.ndarray, " rows"]:
         """The probability of each configuration, ``(2**N,)`` float64."""
-        bonds = self.energy(self.configurations())
+        bonds = self.bond_sum(self.configurations())
         weights = np.exp(self.coupling * (bonds - 2 * self.n_sites))
         return weights / weights.sum()
 
-    def energy(self, x: Int8[Array | np.ndarray, "rows N"]) -> Float[np.ndarray, " rows"]:
-        """The sum of all bonds, ``sum x_i x_j`` over the 2N bonds, of configurations."""
-        grid = np.asarray(x).reshape(len(x), self.size, self.size).astype(np.float64)
-        right, below = np.roll(grid, -1, 2), np.roll(grid, -1, 1)
-        return (grid * (right + below)).sum((1, 2))
+    def bond_sum(self, x: Num[ArrayLike, "... N"]) -> Float[np.ndarray, "..."]:
+        """``sum x_i x_j`` over the 2N bonds of configurations ``(..., N)``: minus the energy by K.
+
+        Raises:
+            ValueError: where the last axis is not the sites.
+        """
+        spins = np.asarray(x, np.float64)
+        if spins.shape[-1:] != (self.n_sites,):
+            raise ValueError(
+                f"x must have {self.n_sites} sites on its last axis, got shape {spins.shape}."
+            )
+        grid = spins.reshape(*spins.shape[:-1], self.size, self.size)
+        right, below = np.roll(grid, -1, -1), np.roll(grid, -1, -2)
+        return (grid * (right + below)).sum((-2, -1))
 
     @functools.cached_property
     def _partition(self) -> tuple[float, float]:
@@ -196,8 +205,8 @@ class IsingTorus:
         """``ln Z`` of the torus, exactly (Kaufman's four products)."""
         return self._partition[0]
 
-    def mean_energy(self) -> float:
-        """The exact mean of `energy`, the derivative of ``ln Z`` by K."""
+    def mean_bond_sum(self) -> float:
+        """The exact mean of `bond_sum`, the derivative of ``ln Z`` by K."""
         return self._partition[1]
 
 

@@ -14,38 +14,38 @@ COUPLINGS = [0.0, 0.1, CRITICAL, 0.7, 1.5]
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_four_products_are_the_partition_function(size, coupling):
     torus = rg.IsingTorus(coupling, size)
-    energy = torus.energy(torus.configurations())
-    weights = np.exp(coupling * energy)
+    bonds = torus.bond_sum(torus.configurations())
+    weights = np.exp(coupling * bonds)
     assert torus.log_partition() == pytest.approx(np.log(weights.sum()), abs=1e-12)
-    mean = weights @ energy / weights.sum()
-    assert torus.mean_energy() == pytest.approx(mean, abs=1e-11)
-    assert torus.probabilities() @ energy == pytest.approx(mean, abs=1e-11)
+    mean = weights @ bonds / weights.sum()
+    assert torus.mean_bond_sum() == pytest.approx(mean, abs=1e-11)
+    assert torus.probabilities() @ bonds == pytest.approx(mean, abs=1e-11)
 
 
 @pytest.mark.parametrize("coupling", [0.2, CRITICAL, 0.6])
-def test_the_mean_energy_is_the_derivative(coupling):
+def test_the_mean_sum_of_bonds_is_the_derivative(coupling):
     step = 1e-5
     logs = [rg.IsingTorus(coupling + s, 32).log_partition() for s in (-step, step)]
     slope = (logs[1] - logs[0]) / (2 * step)
-    assert rg.IsingTorus(coupling, 32).mean_energy() == pytest.approx(slope, rel=1e-7)
+    assert rg.IsingTorus(coupling, 32).mean_bond_sum() == pytest.approx(slope, rel=1e-7)
 
 
 def test_a_large_torus_has_the_energy_of_onsager():
     # at the critical point the infinite lattice has sqrt(2) per site, and corrections are 1/L
-    per_site = [rg.IsingTorus(CRITICAL, size).mean_energy() / size**2 for size in (64, 128)]
+    per_site = [rg.IsingTorus(CRITICAL, size).mean_bond_sum() / size**2 for size in (64, 128)]
     assert 2 * per_site[1] - per_site[0] == pytest.approx(2**0.5, abs=1e-5)
 
 
 @pytest.mark.parametrize("coupling", COUPLINGS[:-1])  # the last one is all order
 def test_samples_have_the_exact_energy(coupling, key):
     torus = rg.IsingTorus(coupling, 8, (40, 5))
-    energy = torus.energy(torus.sample(key, 2048))
+    bonds = torus.bond_sum(torus.sample(key, 2048))
     # rows of one chain are 128 apart: errors from chains, which are independent
-    chains = energy.reshape(-1, 128).mean(0)
+    chains = bonds.reshape(-1, 128).mean(0)
     error = chains.std(ddof=1) / len(chains) ** 0.5
-    assert abs(energy.mean() - torus.mean_energy()) <= 4 * error
-    other = rg.IsingTorus(1.15 * coupling + 0.05, 8).mean_energy()
-    assert abs(energy.mean() - other) > 4 * error
+    assert abs(bonds.mean() - torus.mean_bond_sum()) <= 4 * error
+    other = rg.IsingTorus(1.15 * coupling + 0.05, 8).mean_bond_sum()
+    assert abs(bonds.mean() - other) > 4 * error
 
 
 def test_every_configuration_comes_with_its_probability():
@@ -69,6 +69,16 @@ def test_a_torus_can_be_enumerated_and_trained_on(key):
     np.testing.assert_allclose(exact.probabilities, sampled.probabilities, atol=0.04)
     result = rg.train(network, torus, rg.Infomax(), steps=20, batch_size=64, records=1, key=key)
     assert np.isfinite(result.history.gap).all()
+
+
+def test_bonds_of_numbers_of_any_kind_and_any_leading_axes():
+    torus = rg.IsingTorus(0.3, 3)
+    rows = torus.configurations()[:8]
+    bonds = torus.bond_sum(rows)
+    np.testing.assert_array_equal(torus.bond_sum(rows.astype(np.float32)), bonds)
+    np.testing.assert_array_equal(torus.bond_sum(rows.reshape(2, 4, 9)), bonds.reshape(2, 4))
+    with pytest.raises(ValueError, match="9 sites on its last axis"):
+        torus.bond_sum(rows[:, :4])
 
 
 @pytest.mark.as_a_user
