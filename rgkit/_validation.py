@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 Real: TypeAlias = float | numbers.Real | np.number | ArrayLike
 Integer: TypeAlias = int | numbers.Integral | np.integer | ArrayLike
@@ -105,6 +105,17 @@ def boolean(name: str, value: Any) -> bool:
             "a number."
         )
     return bool(value)
+
+
+def configurations(name: str, value: Any) -> Array:
+    """Return configurations as an array of JAX, or say what to pass in their place."""
+    try:
+        return jnp.asarray(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be configurations, a row of numbers for each, got {_shown(value)}: pass "
+            "an array, such as system.sample(key, 4096)."
+        ) from None
 
 
 def probabilities(name: str, value: Any) -> Float[np.ndarray, " outcomes"]:

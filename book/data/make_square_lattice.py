@@ -14,7 +14,7 @@ SIZE, LEVELS, STEPS, SWEEPS, BLOCKS = 64, 4, 400, (60, 10), 32
 # ratio of the coupling to the critical one: rows to train on, and as many to measure
 ROWS = {1.0: 8192} | dict.fromkeys((0.9, 0.96, 0.99, 1.01, 1.04), 1024)
 SEEDS = {1.0: range(4)} | dict.fromkeys((0.9, 0.96, 0.99, 1.01, 1.04), range(2))
-KEYS = ("ratio", "seed")
+KEYS = ("ratio", "seed", "size", "rule", "level")
 REPLAYED = "ratio != 1"
 SQUARES = rg.Squares(2, buffer=2)
 

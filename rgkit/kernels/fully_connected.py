@@ -168,7 +168,7 @@ class FCNetwork(Network):
 
     def columns(self, x: Num[Array | np.ndarray, "M N"]) -> Float[Array, "n M"]:
         """Feature activations ``(n, M)`` of configurations ``(M, N)``, a column for each."""
-        x = jnp.asarray(x).astype(self.dtype)
+        x = _validation.configurations("x", x).astype(self.dtype)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = ACTIVATIONS[self.activation](_dense(weight, bias, x))
         return _read_out(self.weights[-1], self.biases[-1], x)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
+from rgkit import _validation as check
 from rgkit.enumeration import ROWS_AT_ONCE
 from rgkit.kernels.base import ProductKernel, over_outcomes, product_law
 from rgkit.kernels.channels import AbstractNoiseChannel, AbstractSpinChannel, Channel
@@ -48,7 +49,7 @@ class Network(ProductKernel):
 
     def batch(self, x: Num[Array | np.ndarray, "M N"]) -> Float[Array, "M n"]:
         """Feature activations ``(M, n)`` of configurations ``(M, N)``, in bounded memory."""
-        x = jnp.asarray(x)
+        x = check.configurations("x", x)
         if x.ndim != 2 or x.shape[1] != self.widths[0]:
             raise ValueError(
                 f"x must have shape (M, {self.widths[0]}), got {x.shape}: a row for each "
@@ -58,7 +59,7 @@ class Network(ProductKernel):
 
     def columns(self, x: Num[Array | np.ndarray, "M N"]) -> Float[Array, "n M"]:
         """Feature activations ``(n, M)`` of configurations ``(M, N)``, a column for each."""
-        return jax.vmap(self, out_axes=1)(jnp.asarray(x))
+        return jax.vmap(self, out_axes=1)(check.configurations("x", x))
 
     def spin_channel(self, what: str) -> AbstractSpinChannel:
         """The channel if it is one to spins, else a TypeError that says what needs it."""

@@ -7,6 +7,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
+from rgkit import _validation as check
 from rgkit.enumeration import check_enumerable, rows_of
 from rgkit.kernels.channels import Channel, SpinChannel
 from rgkit.kernels.network import Network
@@ -59,11 +60,11 @@ class TableNetwork(Network):
 
     def __call__(self, x: Num[Array | np.ndarray, " N"]) -> Float[Array, " n"]:
         """Feature activations ``(n,)`` of one configuration ``(N,)``."""
-        return self.table[:, rows_of(jnp.asarray(x))]
+        return self.table[:, rows_of(check.configurations("x", x))]
 
     def columns(self, x: Num[Array | np.ndarray, "M N"]) -> Float[Array, "n M"]:
         """Feature activations ``(n, M)`` of configurations ``(M, N)``, a column for each."""
-        return self.table[:, rows_of(jnp.asarray(x))]
+        return self.table[:, rows_of(check.configurations("x", x))]
 
     def reinitialized(self, key: PRNGKeyArray) -> "TableNetwork":
         """A fresh start: independent standard normal activations."""

@@ -84,7 +84,7 @@ def information_bounds(
     Reference: B. Poole et al., ICML 2019, arXiv:1905.06922, sec. 2.
     """
     channel, key = network.noise_channel("information_bounds"), _validation.key("key", key)
-    features = network.batch(samples)
+    features = network.batch(_validation.configurations("samples", samples))
     if len(features) < FEWEST_ROWS:
         raise ValueError(
             f"samples must have at least {FEWEST_ROWS} rows, got {len(features)}: pass (M, N) "

@@ -470,3 +470,20 @@ def spins():
 
 def bounds_of(samples, key=None):
     return rg.information_bounds(linear()[0], samples, jax.random.key(0) if key is None else key)
+
+
+@pytest.mark.as_a_user
+@pytest.mark.parametrize(
+    "call, name",
+    [
+        (lambda network, system, key: rg.information_bounds(network, system, key), "samples"),
+        (lambda network, system, key: network.batch(system), "x"),
+        (lambda network, system, key: network.columns(system), "x"),
+        (lambda network, system, key: network.normalized(system), "x"),
+    ],
+    ids=["bounds", "batch", "columns", "normalized"],
+)
+def test_a_system_in_place_of_its_samples_is_named(call, name, key):
+    network = rg.FCNetwork((4, 8, 2), rg.GaussianChannel(), key=key)
+    with pytest.raises(TypeError, match=rf"{name} must be configurations.*system\.sample"):
+        call(network, rg.ScalarChain((-2.0, 0.5), 0.5, n_sites=4), key)
