@@ -11,7 +11,7 @@ endif
 VENV := .venv/bin
 PORT ?= 8000
 
-.PHONY: help book test lab serve pdf chapter page sweeps bench picture lock python clean
+.PHONY: help book test lab serve pdf kit chapter page sweeps bench picture lock python clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ page: python ## build one page: make page PAGE=book/ising/chain-of-spins
 pdf: book ## print the whole book as one PDF, _build/two-flows.pdf
 	@$(PYTHON) scripts/environment.py test
 	@$(VENV)/python scripts/pdf.py
+
+kit: book ## a course's notebooks, handouts and package, _build/html/teach/kit.zip
+	@$(PYTHON) scripts/environment.py test
+	@$(VENV)/python scripts/kit.py
 
 chapter: python ## start a chapter: make chapter NAME=lenses/what-two-coins-tell
 	@$(PYTHON) scripts/environment.py book

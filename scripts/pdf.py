@@ -3,6 +3,7 @@
 The built pages are put into one, in their order, and Chromium prints it as a reader would.
 """
 
+import contextlib
 import functools
 import http.server
 import posixpath
@@ -92,31 +93,47 @@ def whole(html=HTML, root=ROOT):
     return str(shell)
 
 
-def printed(text, target):
-    """Open the page in Chromium, wait for mathematics and charts, and print it."""
+@contextlib.contextmanager
+def paper():
+    """Give a function that prints pages of the site as a reader's browser would.
+
+    It takes the name of a page, the file to write, a text to print in place of the built page, and
+    rules of style to add to it.
+    """
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(HTML))
     handler.log_message = lambda *arguments: None
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/whole.html"
     with sync_playwright() as playwright:
         command = next(filter(None, map(shutil.which, BROWSERS)))
         browser = playwright.chromium.launch(executable_path=command, args=["--no-sandbox"])
-        page = browser.new_page(color_scheme="light", viewport={"width": 720, "height": 1000})
-        page.set_default_timeout(LIMIT)
-        page.route(address, lambda route: route.fulfill(body=text, content_type="text/html"))
-        page.goto(address)
-        page.emulate_media(media="print")
-        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-        page.evaluate("MathJax.startup.promise.then(() => null)")
-        page.wait_for_function(DRAWN)
-        page.pdf(path=target, tagged=True, outline=True, prefer_css_page_size=True)
+
+        def printed(name, target, text=None, style=""):
+            """Open the page, wait for mathematics and charts, and print it."""
+            address = f"http://127.0.0.1:{server.server_port}/{name}.html"
+            page = browser.new_page(color_scheme="light", viewport={"width": 720, "height": 1000})
+            page.set_default_timeout(LIMIT)
+            if text is not None:
+                content = {"body": text, "content_type": "text/html"}
+                page.route(address, lambda route: route.fulfill(**content))
+            page.goto(address)
+            if style:
+                page.add_style_tag(content=style)
+            page.emulate_media(media="print")
+            page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+            page.evaluate("MathJax.startup.promise.then(() => null)")
+            page.wait_for_function(DRAWN)
+            page.pdf(path=target, tagged=True, outline=True, prefer_css_page_size=True)
+            page.close()
+
+        yield printed
         browser.close()
     server.shutdown()
 
 
 def main():
-    printed(whole(), TARGET)
+    with paper() as printed:
+        printed("whole", TARGET, whole())
     print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,5 +1,9 @@
-"""Each chapter as a notebook that runs by itself, with buttons that download or launch it."""
+"""Each chapter as a notebook that runs by itself, with buttons that download or launch it.
 
+There are two of each: one with solutions, and one with empty cells in their place.
+"""
+
+import copy
 import json
 import re
 from functools import cache
@@ -9,7 +13,7 @@ from urllib.parse import quote, urlencode
 import jupytext
 import nbformat
 from docutils import nodes
-from plain_markdown import EXERCISE, SOLUTION, References, Unreadable, convert
+from plain_markdown import EXERCISE, SOLUTION, SOLVED, References, Unreadable, convert
 from pybtex.database import parse_file
 from sphinx.util import logging
 
@@ -41,6 +45,7 @@ REPOSITORY = re.compile(
     r"(?:(?:(?P<web>https?)://|ssh://)(?:[\w.-]+@)?(?P<host>[\w.-]+)(?P<port>:\d+)?/"
     r"|[\w.-]+@(?P<named>[\w.-]+):)(?P<path>(?:[\w.~-]+/)+[\w.~-]+?)(?:\.git)?/?"
 )
+STUDENTS = "teach/student"  # where their notebooks lie in the site
 MODULES = ("rgkit", "sklearn", "PIL")  # as the extra "notebooks" has them
 
 
@@ -173,7 +178,8 @@ def readable(cell, found):
 
 def _apart(text):
     """Give the cells of a text: exercises begin one, and solutions are folded below a heading."""
-    for part in re.split(rf"(?m)^(?={re.escape(EXERCISE)}Exercise|{re.escape(SOLUTION)})", text):
+    starts = (f"{EXERCISE}Exercise", SOLUTION, SOLVED)
+    for part in re.split(rf"(?m)^(?={'|'.join(map(re.escape, starts))})", text):
         heading, _, rest = part.partition("\n")
         if heading.startswith(SOLUTION):
             folded = nbformat.v4.new_markdown_cell(heading)
@@ -184,13 +190,49 @@ def _apart(text):
             yield nbformat.v4.new_markdown_cell(part.strip("\n"))
 
 
+def tagged(cells):
+    """Give the cells with the tags "exercise" and "solution", and without the marks of its end."""
+    inside = False
+    for cell in cells:
+        if cell.source.startswith(SOLVED):
+            inside = False
+            cell.source = cell.source.removeprefix(SOLVED).strip("\n")
+        inside = inside or cell.source.startswith(SOLUTION)
+        if inside:
+            _tag(cell, "solution")
+        elif cell.source.startswith(f"{EXERCISE}Exercise"):
+            _tag(cell, "exercise")
+        if cell.source:
+            yield cell
+
+
+def _tag(cell, name):
+    cell.metadata["tags"] = [*cell.metadata.get("tags", []), name]
+
+
+def for_students(book):
+    """Return a copy of a notebook whose exercises have an empty cell, and no solution."""
+    student = copy.deepcopy(book)
+    cells, student.cells = student.cells, []
+    for cell in cells:
+        tags = cell.metadata.get("tags", [])
+        if "solution" not in tags:
+            student.cells.append(cell)
+        if "exercise" in tags:
+            answer = nbformat.v4.new_code_cell("# Your answer\n", metadata={"tags": ["answer"]})
+            student.cells.append(answer)
+    for number, cell in enumerate(student.cells):
+        cell.id = f"cell-{number}"
+    return student
+
+
 def notebook(app, pagename, doctree):
     """Return the page as an unexecuted notebook in plain Markdown."""
     source = jupytext.read(app.env.doc2path(pagename), fmt="md:myst")
     found = references(app, pagename, doctree)
     source.cells = [part for cell in source.cells for part in readable(cell, found)]
     first = [nbformat.v4.new_code_cell(install(repository(app)))]
-    source.cells = first + [cell for cell in source.cells if cell.source]
+    source.cells = [*first, *tagged(source.cells)]
     for number, cell in enumerate(source.cells):
         cell.id = f"cell-{number}"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -201,13 +243,16 @@ def notebook(app, pagename, doctree):
 
 
 def download(app, pagename, templatename, context, doctree):
-    """Write the notebook beside the page, and tell the theme's download button."""
+    """Write both notebooks, and tell the theme's download button of that with solutions."""
     if doctree is None or "kernelspec" not in app.env.metadata.get(pagename, {}):
         return
-    path = Path(app.outdir, "_sources", f"{pagename}.ipynb")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    complete = Path(app.outdir, "_sources", f"{pagename}.ipynb")
+    student = Path(app.outdir, STUDENTS, f"{pagename}.ipynb")
     try:
-        nbformat.write(notebook(app, pagename, doctree), path)
+        book = notebook(app, pagename, doctree)
+        for path, one in ((complete, book), (student, for_students(book))):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(one, path)
     except (Unreadable, KeyError) as error:
         logger.warning("the page has no readable notebook: %s", error, location=pagename)
     context["ipynb_source"] = f"{pagename}.ipynb"
@@ -234,15 +279,26 @@ def places(url, pagename):
 
 
 def launch(app, pagename, templatename, context, doctree):
-    """Offer the notebook in the cloud.
+    """Offer the notebook for students first, and that with solutions in the cloud.
 
-    It is offered once the book has an address from which it can be fetched.
+    The latter once the book has an address from which it can be fetched.
     """
+    if context.get("ipynb_source"):
+        for group in context["header_buttons"]:
+            if group["label"] == "download-buttons":
+                group["buttons"].insert(0, _student(context["pathto"](STUDENTS, 1), pagename))
+                group["buttons"][1]["text"] = ".ipynb with solutions"
     offered = places(repository(app), pagename) if context.get("ipynb_source") else {}
     if offered:
         group = {"type": "group", "tooltip": "Run this page", "icon": "fas fa-rocket"}
         buttons = [_button(place, address) for place, address in offered.items()]
         context["header_buttons"].insert(0, group | {"buttons": buttons, "label": "launch-buttons"})
+
+
+def _student(folder, pagename):
+    labels = {"text": ".ipynb for students", "tooltip": "Download notebook without solutions"}
+    labels |= {"icon": "fas fa-graduation-cap", "label": "download-student-button"}
+    return {"type": "link", "url": f"{folder}/{pagename}.ipynb", **labels}
 
 
 def _button(place, address):

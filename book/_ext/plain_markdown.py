@@ -13,6 +13,8 @@ WITH_TEXT = re.compile(r"^(.*?)\s*<([^>]+)>$", re.DOTALL)
 
 # headings, so that a notebook's outline has the exercises and folds their solutions
 EXERCISE, SOLUTION = "### ", "#### Solution to "
+# a line of its own, which whoever makes a notebook of the text takes out again
+SOLVED = "<!-- end of the solution -->"
 PROVED = {
     "theorem", "lemma", "corollary", "proposition", "definition", "remark", "conjecture", "example",
     "algorithm", "axiom", "criterion", "observation", "property", "assumption",
@@ -46,7 +48,6 @@ DROPPED = {
     "tableofcontents",
     "contents",
     "index",
-    "solution-end",
     "exercise-end",
     "raw",
     "eval-rst",
@@ -186,7 +187,9 @@ def _directive(opening, body, references):
     if name == "solution-start":
         return [f"{SOLUTION}{references.link(argument)}"]
     if name == "solution":
-        return _folded(f"Solution to {references.link(argument)}", content)
+        return [f"{SOLUTION}{references.link(argument)}", "", *content, SOLVED]
+    if name == "solution-end":
+        return [SOLVED]
     if name == "dropdown":
         return _folded(argument, content)
     if name == "admonition" or name in BOXES:

@@ -142,6 +142,11 @@ REFERENCES = plain_markdown.References(
         ),
         ("```{exercise} One\n:label: thm-gap\nTry.\n```", "### Exercise 1.1 (One)\n\nTry."),
         ("```{solution-start} thm-gap\n:class: dropdown\n```", "#### Solution to Theorem 1.1"),
+        (
+            "```{solution} thm-gap\n:class: dropdown\nSo.\n```",
+            "#### Solution to Theorem 1.1\n\nSo.\n<!-- end of the solution -->",
+        ),
+        ("```{solution-end}\n```\nOn.", "<!-- end of the solution -->\nOn."),
         ("(sec-a)=\n# A", "# A"),
         ("```python\n{ref}`kept`\n```", "```python\n{ref}`kept`\n```"),
     ],

@@ -6,7 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 from opened import CHAPTERS, HTML
 
 PHONE = 360
-NOTEBOOK = ".btn-download-notebook-button, a[href$='.ipynb']"
+NOTEBOOK, STUDENTS = ".btn-download-notebook-button", ".btn-download-student-button"
 COLOUR = ("color-contrast", "link-in-text-block")
 OTHER_RULES = {
     "resultTypes": ["violations"],
@@ -244,7 +244,8 @@ def test_what_one_scheme_alone_hides_is_found_in_it(visit, colour, scheme):
 
 def test_the_notebook_downloads(shared, tmp_path):
     """The button hands out the file that the tests of notebooks hold against the build's run."""
-    assert bool(shared.page.query_selector(NOTEBOOK)) == (shared.name in CHAPTERS)
+    shown = [bool(shared.page.query_selector(button)) for button in (STUDENTS, NOTEBOOK)]
+    assert shown == [shared.name in CHAPTERS] * 2
     if shared.name not in CHAPTERS:
         return
     shared.page.click("button[aria-label='Download this page']")
@@ -259,6 +260,8 @@ def test_the_notebook_downloads(shared, tmp_path):
     assert not any(cell.get("outputs") for cell in notebook.cells)
     markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert "{glue" not in markdown and "```{" not in markdown and ":::{" not in markdown
+    menu = shared.page.query_selector_all(".dropdown-download-buttons a")
+    assert menu[0].get_attribute("href").endswith(f"teach/student/{shared.name}.ipynb")
 
 
 def test_displayed_formulas_have_room(shared):

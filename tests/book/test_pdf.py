@@ -46,7 +46,8 @@ SCRIPT = """
 import pathlib, sys
 import pdf
 pdf.pages = lambda root: [(page, None) for page in {pages}]
-pdf.printed(pdf.whole(), pathlib.Path(sys.argv[1]))
+with pdf.paper() as printed:
+    printed("whole", pathlib.Path(sys.argv[1]), pdf.whole())
 """
 
 
