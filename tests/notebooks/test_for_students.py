@@ -14,7 +14,8 @@ import pytest
 
 FOUND = compared.found()
 SOLUTION = re.compile(
-    r"(?s)```\{solution-start\}(?P<long>.*?)```\{solution-end\}|```\{solution\}(?P<short>.*?)\n```"
+    r"(?s)```\{solution-start\}(?P<long>.*?)```\{solution-end\}"
+    r"|(?P<fence>```+)\{solution\}(?P<short>.*?)\n(?P=fence)\n"
 )
 ROOT = Path(__file__).parents[2]
 
@@ -27,12 +28,10 @@ def student(path):
 def lines(path):
     """Return the lines of the solutions of a chapter's source that say something of their own."""
     source = (ROOT / path.relative_to(compared.DOWNLOADS)).with_suffix(".md").read_text("utf8")
-    rest = set(SOLUTION.sub("", source).splitlines())
+    rest = {line.strip() for line in SOLUTION.sub("", source).splitlines()}
     for solution in SOLUTION.finditer(source):
         text = solution["long"] or solution["short"]
-        yield {
-            line.strip() for line in text.splitlines() if len(line) > 40 and line not in rest
-        } - {""}
+        yield {line.strip() for line in text.splitlines() if len(line) > 40} - rest
 
 
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
@@ -45,8 +44,7 @@ def test_a_student_reads_every_exercise_and_no_solution(path):
     assert all(mine.cells[i].source == "# Your answer\n" for i in answers)
     text = "\n".join(cell.source for cell in mine.cells)
     solved = list(lines(path))
-    # a chapter may solve an exercise that it poses, and nothing else
-    assert len(solved) == len(posed)
+    assert len(posed) - 1 <= len(solved) <= len(posed)  # an open question may stay open
     assert not [line for solution in solved for line in solution if line in text]
     given = "\n".join(cell.source for cell in book.cells)
     code = [line for solution in solved for line in solution if " = " in line and "$" not in line]
