@@ -18,7 +18,7 @@ from test_claims_ledger import listed, stated
 from test_prose import DECIMAL, prose
 from test_times import STATED, minutes
 
-NAME = "lenses/what-two-coins-tell"
+NAME = "coins/what-two-coins-tell"
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_new_folder_becomes_the_next_numbered_part(tree):
     numbered = [part for part in before if part.get("numbered")]
     (new,) = [part for part in contents(tree) if part not in before]
     assert files(new) == [f"book/{NAME}"] and new["numbered"] == 1
-    assert new["caption"] == f"Part {chapter.NUMERALS[len(numbered)]}. Lenses"
+    assert new["caption"] == f"Part {chapter.NUMERALS[len(numbered)]}. Coins"
     assert contents(tree).index(new) == before.index(numbered[-1]) + 1
 
 
