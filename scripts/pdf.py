@@ -93,6 +93,13 @@ def whole(html=HTML, root=ROOT):
     return str(shell)
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server that does not tell of every file."""
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
 @contextlib.contextmanager
 def paper():
     """Give a function that prints pages of the site as a reader's browser would.
@@ -100,8 +107,7 @@ def paper():
     It takes the name of a page, the file to write, a text to print in place of the built page, and
     rules of style to add to it.
     """
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(HTML))
-    handler.log_message = lambda *arguments: None
+    handler = functools.partial(Quiet, directory=str(HTML))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:

@@ -34,6 +34,11 @@ def lines(path):
         yield {line.strip() for line in text.splitlines() if len(line) > 40} - rest
 
 
+def said(notebook):
+    """Return the lines of a notebook."""
+    return {line.strip() for cell in notebook.cells for line in cell.source.splitlines()}
+
+
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
 def test_a_student_reads_every_exercise_and_no_solution(path):
     book, mine = nbformat.read(path, as_version=4), student(path)
@@ -42,18 +47,18 @@ def test_a_student_reads_every_exercise_and_no_solution(path):
     answers = [i for i, cell in enumerate(mine.cells) if "answer" in cell.metadata.get("tags", [])]
     assert [mine.cells[i - 1].source for i in answers] == posed
     assert all(mine.cells[i].source == "# Your answer\n" for i in answers)
-    text = "\n".join(cell.source for cell in mine.cells)
+    text = said(mine)
     solved = list(lines(path))
     assert len(posed) - 1 <= len(solved) <= len(posed)  # an open question may stay open
     assert not [line for solution in solved for line in solution if line in text]
-    given = "\n".join(cell.source for cell in book.cells)
+    given = said(book)
     code = [line for solution in solved for line in solution if " = " in line and "$" not in line]
     assert all(line in given for line in code)
 
 
 def test_a_solution_that_is_left_in_would_be_found():
     (path,) = [path for path in FOUND if path.stem == "chain-of-spins"]
-    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    text = said(nbformat.read(path, as_version=4))
     assert all(any(line in text for line in solution) for solution in lines(path))
 
 
