@@ -4,6 +4,7 @@ Below ``teach`` in the site and in ``kit.zip``: the package as one file, the not
 chapters for students and with solutions, and chapters on paper, likewise.
 """
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import zipfile
 
 import nbformat
 import pdf
+import yaml
 
 ROOT, HTML = pdf.ROOT, pdf.HTML
 TEACH = HTML / "teach"
@@ -59,10 +61,11 @@ SOLVED = """@media print {
 
 
 def chapters():
-    """Give the chapters in their order, with the name that their files have in the kit."""
-    numbered = (page for page, _ in pdf.pages() if (TEACH / "student" / f"{page}.ipynb").exists())
-    for number, page in enumerate(numbered, 1):
-        yield page, f"{number:02}-{page.rsplit('/', 1)[-1]}"
+    """Give the chapters by their numbers, with the name that their files have in the kit."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
+    parts = (part["chapters"] for part in contents["parts"] if part.get("numbered"))
+    for number, page in enumerate(itertools.chain.from_iterable(parts), 1):
+        yield page["file"], f"{number:02}-{page['file'].rsplit('/', 1)[-1]}"
 
 
 def wheel(folder):

@@ -69,6 +69,13 @@ def test_what_is_left_of_a_chapter_is_in_its_order(path):
     assert [c.source for c in mine.cells if "answer" not in c.metadata.get("tags", [])] == kept
 
 
+def test_the_kit_has_all_chapters_under_their_numbers():
+    names = dict(kit.chapters())
+    assert names["book/ising/chain-of-spins"] == "01-chain-of-spins"
+    assert names["book/lenses/what-a-feature-reads"] == f"{len(names):02}-what-a-feature-reads"
+    assert len(names) == 20 and "book/index" not in names
+
+
 def test_the_kit_and_the_downloads_ask_for_the_same():
     assert kit.MODULES == downloads.MODULES
 
