@@ -73,7 +73,7 @@ def test_the_kit_has_all_chapters_under_their_numbers():
     names = dict(kit.chapters())
     assert names["book/ising/chain-of-spins"] == "01-chain-of-spins"
     assert names["book/lenses/what-a-feature-reads"] == f"{len(names):02}-what-a-feature-reads"
-    assert len(names) == 20 and "book/index" not in names
+    assert "book/index" not in names
 
 
 def test_the_kit_and_the_downloads_ask_for_the_same():
