@@ -45,7 +45,7 @@ README = """\
 Python 3.11, 3.12 or 3.13 is needed. In a terminal, in this folder, on Windows:
 
     py -m venv course
-    course\\Scripts\\python -m pip install jupyterlab "{wheel}[notebooks]"
+    course\\Scripts\\python -m pip install jupyterlab ".\\{wheel}[notebooks]"
     course\\Scripts\\jupyter lab student
 
 and elsewhere:
