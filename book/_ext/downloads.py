@@ -221,9 +221,14 @@ def for_students(book):
         if "exercise" in tags:
             answer = nbformat.v4.new_code_cell("# Your answer\n", metadata={"tags": ["answer"]})
             student.cells.append(answer)
-    for number, cell in enumerate(student.cells):
+    return _numbered(student)
+
+
+def _numbered(book):
+    """Give each cell an identity that is the same in every build."""
+    for number, cell in enumerate(book.cells):
         cell.id = f"cell-{number}"
-    return student
+    return book
 
 
 def notebook(app, pagename, doctree):
@@ -233,13 +238,11 @@ def notebook(app, pagename, doctree):
     source.cells = [part for cell in source.cells for part in readable(cell, found)]
     first = [nbformat.v4.new_code_cell(install(repository(app)))]
     source.cells = [*first, *tagged(source.cells)]
-    for number, cell in enumerate(source.cells):
-        cell.id = f"cell-{number}"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     source.metadata = nbformat.from_dict(
         {"kernelspec": kernel, "language_info": {"name": "python"}}
     )
-    return source
+    return _numbered(source)
 
 
 def download(app, pagename, templatename, context, doctree):
@@ -279,15 +282,10 @@ def places(url, pagename):
 
 
 def launch(app, pagename, templatename, context, doctree):
-    """Offer the notebook for students first, and that with solutions in the cloud.
+    """Offer the notebook in the cloud.
 
-    The latter once the book has an address from which it can be fetched.
+    It is offered once the book has an address from which it can be fetched.
     """
-    if context.get("ipynb_source"):
-        for group in context["header_buttons"]:
-            if group["label"] == "download-buttons":
-                group["buttons"].insert(0, _student(context["pathto"](STUDENTS, 1), pagename))
-                group["buttons"][1]["text"] = ".ipynb with solutions"
     offered = places(repository(app), pagename) if context.get("ipynb_source") else {}
     if offered:
         group = {"type": "group", "tooltip": "Run this page", "icon": "fas fa-rocket"}
@@ -295,10 +293,20 @@ def launch(app, pagename, templatename, context, doctree):
         context["header_buttons"].insert(0, group | {"buttons": buttons, "label": "launch-buttons"})
 
 
-def _student(folder, pagename):
+def students_first(app, pagename, templatename, context, doctree):
+    """Put the notebook for students before the theme's button, and name what that one hands out."""
+    if not context.get("ipynb_source"):
+        return
+    buttons = next(
+        group["buttons"]
+        for group in context["header_buttons"]
+        if group["label"] == "download-buttons"
+    )
+    buttons[0]["text"] = ".ipynb with solutions"
     labels = {"text": ".ipynb for students", "tooltip": "Download notebook without solutions"}
     labels |= {"icon": "fas fa-graduation-cap", "label": "download-student-button"}
-    return {"type": "link", "url": f"{folder}/{pagename}.ipynb", **labels}
+    folder = context["pathto"](STUDENTS, 1)
+    buttons.insert(0, {"type": "link", "url": f"{folder}/{pagename}.ipynb", **labels})
 
 
 def _button(place, address):
@@ -308,5 +316,6 @@ def _button(place, address):
 
 def setup(app):
     app.connect("html-page-context", download)
+    app.connect("html-page-context", students_first, priority=600)
     app.connect("html-page-context", launch, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -133,7 +133,6 @@ def test_a_kit_has_all_of_a_chapter(tmp_path):
         assert all(str(ROOT).encode() not in text for text in texts)
         plain, solved = (archive.read(name) for name in names if name.endswith(".pdf"))
         assert b"/StructTreeRoot" in plain and len(solved) > len(plain)
-        (tmp_path / "package").mkdir(exist_ok=True)
         archive.extract(wheel, tmp_path)
     with zipfile.ZipFile(tmp_path / wheel) as package:
         assert "rgkit/__init__.pyi" in package.namelist()
