@@ -1,4 +1,4 @@
-"""Chapters run as their downloads do, in an empty folder.
+"""Chapters run as their downloads do, in an empty folder, two at a time.
 
 They run again when what they run on has changed.
 """
@@ -8,12 +8,18 @@ import hashlib
 import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import myst_nb.core.execute.cache as runs
 from jupyter_cache import get_cache
 from jupyter_cache.executors.utils import single_nb_execution
+from myst_nb.core.execute import create_client
+from myst_nb.core.read import create_nb_reader
+from sphinx.util.logging import getLogger
 
+logger = getLogger(__name__)
+AT_ONCE = 2  # a chapter keeps one core busy, and at times two
 ROOT = Path(__file__).parents[2]
 INPUTS = ("rgkit", "locks/book.txt", "book/_ext/execution.py")
 
@@ -54,6 +60,27 @@ def cache(app, config):
     config.nb_execution_cache_path = str(caches / config.execution_key)
 
 
+def ahead(app, env, pages):
+    """Run the pages that are about to be read, so that each is found in the cache.
+
+    The extension that reads them would run one after another.
+    """
+    get_cache(env.mystnb_config.execution_cache_path).list_cache_records()  # which makes it
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(functools.partial(run, env), pages))
+
+
+def run(env, page):
+    """Run the cells of a page, if it has any."""
+    path = env.doc2path(page)
+    source = Path(path).read_text(encoding="utf8")
+    config = env.mystnb_config
+    reader = create_nb_reader(path, env.myst_config, config, source)
+    if reader is not None:
+        with create_client(reader.read(source), path, config, logger, reader.read_fmt):
+            logger.info(f"{page} is executed")
+
+
 @functools.wraps(single_nb_execution)
 def witnessed(notebook, cwd, **options):
     """Execute a notebook, which keeps what lay in its folder before."""
@@ -73,4 +100,5 @@ def setup(app):
     runs.single_nb_execution = witnessed
     app.add_config_value("execution_key", "", "env")
     app.connect("config-inited", cache, priority=100)
+    app.connect("env-before-read-docs", ahead)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
