@@ -125,6 +125,7 @@
     figure.vlResult = result;
     figure.vlView = result.view;
     figure.dataset.ready = "yes";
+    figure.dispatchEvent(new Event("drawn"));
   }
 
   function fail(figure, error) {

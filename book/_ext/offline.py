@@ -41,6 +41,20 @@ def vega(path):
         path.write_text(f"(function(){{{bundle}}})();\n", encoding="utf8")
 
 
+def playground(folder):
+    """Write the playground's scripts: the page's, and the worker's as a function that is not run.
+
+    The page starts the worker from the function's text, which needs no server.
+    """
+    source = HERE / "playground"
+    shutil.copy2(source / "page.js", folder / "playground.js")
+    parts = [(source / f"{name}.js").read_text("utf8") for name in ("jax", "engine", "worker")]
+    body = "\n".join([*parts, "work(self, jax);"])
+    (folder / "playground-worker.js").write_text(
+        f"window.playgroundWorker = function () {{\n{body}\n}};\n", encoding="utf8"
+    )
+
+
 def assets(app, config):
     """Collect the files in a folder of their own.
 
@@ -52,6 +66,7 @@ def assets(app, config):
     mathjax(folder / "mathjax")
     app.vega_bundle = f"vega-{vl_convert.__version__}-{VEGA_LITE}.js"
     vega(folder / app.vega_bundle)
+    playground(folder)
     for file in (*HERE.glob("*.js"), HERE / "book.css"):
         shutil.copy2(file, folder / file.name)
     config.html_static_path.append(str(folder))
@@ -76,6 +91,9 @@ def scripts(app, pagename, templatename, context, doctree):
         app.add_js_file("charts.js", loading_method="defer")
     app.add_js_file("page.js", loading_method="defer")
     app.add_js_file("previews.js", loading_method="defer")
+    if pagename == "book/playground":
+        app.add_js_file("playground-worker.js", loading_method="defer")
+        app.add_js_file("playground.js", loading_method="defer")
     if pagename == "search":
         app.add_js_file("search.js", loading_method="defer")
 

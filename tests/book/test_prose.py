@@ -12,6 +12,8 @@ NOT_PROSE = (
     re.compile(
         r"^```(?:[a-z0-9]*|\{literalinclude\}[^\n]*)\n.*?^```\s*$", re.DOTALL | re.MULTILINE
     ),
+    re.compile(r"^```\{raw\}.*?^```\s*$", re.DOTALL | re.MULTILINE),
+    re.compile(r"<a [^>]*>"),
     re.compile(r"\$\$.*?\$\$", re.DOTALL),
     re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL),
     re.compile(r"^```\{math\}.*?^```\s*$", re.DOTALL | re.MULTILINE),
@@ -48,6 +50,7 @@ def test_measured_numbers_are_glued(name):
         ("The gap is {glue:text}`gap` nats for $K = 0.5$ and `0.1`.", False),
         ("```{code-cell} ipython3\nx = 0.5\n```\nOne sentence.", False),
         ("See [the paper](https://doi.org/10.1103/1.2), arXiv:2212.00005, section 2.", False),
+        ('<a href="#K=0.3">Try</a> it.', False),
         ("$$\nx = 0.5\n$$ (eq-x)\n\nIt holds.", False),
         ("```{exercise}\nIt has 0.3 bits.\n```\n\nSee `x`.", True),
     ],
