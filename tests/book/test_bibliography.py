@@ -12,6 +12,7 @@ WITHOUT = {
     "Felder1987": "found by its journal; no identifier could be confirmed",
     "KozachenkoLeonenko1987": "Problems of Information Transmission gave none in 1987",
     "Migdal1975": "the translation in JETP has none",
+    "Ma2018": "the proceedings give none; its address is in the entry",
     "Hyvarinen2005": "the journal gives none; its address is in the entry",
 }
 DOI = re.compile(r"10\.\d{4,9}/\S+")
