@@ -43,6 +43,8 @@ def link(page, address, known):
     path, _, name = address.partition("#")
     if ":" in path or path.startswith("//"):
         return address
+    if "=" in name:  # settings of the playground, which paper does not have
+        return None
     target = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
     target = target.removesuffix(".html")
     return f"#{anchor(target, name)}" if target in known else None

@@ -36,6 +36,7 @@ def test_links_stay_inside(book):
         ("../c/d.html", "#c-d"),
         ("../c/d.html#fig", "#c-d--fig"),
         ("elsewhere.html", None),
+        ("#K=1&N=12", None),
     ],
 )
 def test_a_link_of_a_page_becomes_one_of_the_whole(address, target):
