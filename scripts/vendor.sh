@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 npm install --silent --no-save --no-package-lock "@jax-js/jax@$version" esbuild@0.25
-echo 'export { defaultDevice, init, jit, nn, numpy, random, tree, valueAndGrad } from "@jax-js/jax";' > entry.js
+echo 'export { defaultDevice, init, jit, nn, numpy, random, valueAndGrad } from "@jax-js/jax";' > entry.js
 # of the devices only WebAssembly is used: what the others load stays out
 npx esbuild entry.js --bundle --minify --format=iife --global-name=jax --legal-comments=none \
   --external:./webgpu-* --external:./webgl-* --outfile=bundle.js --log-level=warning

@@ -2,7 +2,7 @@
 // `jax` is jax-js. It counts references: a function uses up the arrays that it is given, `.ref` keeps one.
 function engineOf(jax) {
   "use strict";
-  const { numpy: np, nn, random, tree } = jax;
+  const { numpy: np, nn, random } = jax;
   const TINY = 1.1754943508222875e-38; // of float32
   const MAPS = 32; // how many maps made by chance are averaged
   const DRAWN = 1 << 15; // how many configurations are drawn at once
@@ -179,25 +179,41 @@ function engineOf(jax) {
     },
   };
 
-  // The loss of a batch, one step of the optimiser; `moments` are Adam's two averages, or none.
-  function stepOf({ objective, optimizer }) {
-    const loss = (model, x, weights, labels) =>
-      OBJECTIVES[objective](activations(model, x.ref), model.head, x, weights, labels);
-    return jax.jit((model, moments, x, weights, labels, rate, corrections) => {
-      const [value, slope] = jax.valueAndGrad(loss)(tree.ref(model), x, weights, labels);
+  // One step of the optimiser on all parameters as one vector; `moments` are Adam's two averages, or none.
+  function stepOf({ objective, optimizer, N, n, width }) {
+    const shapes = [[width, N], [n, width], [width], [n], ...(objective === "label" ? [[2, n]] : [])];
+    const unpack = (flat) => {
+      let at = 0;
+      const parts = shapes.map((shape) => {
+        const size = shape.reduce((a, b) => a * b);
+        const part = flat.ref.slice([at, at + size]).reshape(shape);
+        at += size;
+        return part;
+      });
+      flat.dispose();
+      const [first, last, c, d, head] = parts;
+      return { weights: [first, last], biases: [c, d], ...(head ? { head } : {}) };
+    };
+    const loss = (flat, x, weights, labels) => {
+      const model = unpack(flat);
+      return OBJECTIVES[objective](activations(model, x.ref), model.head, x, weights, labels);
+    };
+    const step = jax.jit((flat, moments, x, weights, labels, rate, corrections) => {
+      const [value, slope] = jax.valueAndGrad(loss)(flat.ref, x, weights, labels);
       if (optimizer === "sgd") {
         corrections.dispose();
-        return [value, tree.map((parameter, g) => parameter.sub(g.mul(rate.ref)), model, slope), moments];
+        return [value, flat.sub(slope.mul(rate)), moments];
       }
       const [first, second] = moments;
-      const mean = tree.map((m, g) => m.mul(0.98).add(g.mul(0.02)), first, tree.ref(slope));
-      const square = tree.map((v, g) => v.mul(0.999).add(g.ref.mul(g).mul(0.001)), second, slope);
+      const mean = first.mul(0.98).add(slope.ref.mul(0.02));
+      const square = second.mul(0.999).add(slope.ref.mul(slope).mul(0.001));
       const [c1, c2] = [corrections.ref.slice(0), corrections.slice(1)];
-      const next = tree.map(
-        (parameter, m, v) => parameter.sub(m.div(c1.ref).mul(rate.ref).div(np.sqrt(v.div(c2.ref)).add(1e-8))),
-        model, tree.ref(mean), tree.ref(square));
+      const next = flat.sub(mean.ref.div(c1).mul(rate).div(np.sqrt(square.ref.div(c2)).add(1e-8)));
       return [value, next, [mean, square]];
     });
+    const pack = ({ weights, biases, head }) =>
+      np.concatenate([...weights, ...biases, ...(head ? [head] : [])].map((a) => a.reshape([-1])));
+    return { step, pack, unpack };
   }
 
   // ---- a run ----
@@ -250,7 +266,7 @@ function engineOf(jax) {
     const [networkKey, trainKey] = keys(random.key(seed), 2);
     const [dataKey, runsKey] = keys(trainKey, 2);
     const [chanceKey, rowsKey] = keys(dataKey, 2);
-    let model = start(settings, networkKey);
+    const model = start(settings, networkKey);
     if (objective === "label") {
       const [initKey, runKey] = keys(keys(runsKey, 1)[0], 2);
       initKey.dispose();
@@ -260,8 +276,9 @@ function engineOf(jax) {
     } else {
       runsKey.dispose();
     }
-    let moments = optimizer === "sgd" ? [] : [0, 1].map(() => tree.map((a) => np.zeros(a.shape), model));
-    const step = stepOf(settings);
+    const { step, pack, unpack } = stepOf(settings);
+    let flat = pack(model);
+    let moments = optimizer === "sgd" ? [] : [0, 1].map(() => np.zeros(flat.shape));
     const draw = batch ? sampler(chain, rowsKey) : null;
     const equal = batch ? np.full([batch], 1 / batch) : null;
     let count = 0;
@@ -285,7 +302,7 @@ function engineOf(jax) {
       const corrections = np.array([1 - 0.98 ** (count + 1), 1 - 0.999 ** (count + 1)]);
       const rate = np.array(rateAt(count, settings));
       let value;
-      [value, model, moments] = step(model, moments, x, weights, label, rate, corrections);
+      [value, flat, moments] = step(flat, moments, x, weights, label, rate, corrections);
       count += 1;
       return value.item ? value.item() : value.js();
     }
@@ -298,7 +315,8 @@ function engineOf(jax) {
 
     // What `rgkit` records: the soft features' gap, and the law of their signs over all configurations.
     function record() {
-      const { weights, biases } = tree.ref(model);
+      const { weights, biases, head } = unpack(flat.ref);
+      if (head) head.dispose();
       const [a, law, noise] = watch({ weights, biases }, every[0].ref, every[1].ref);
       const values = a.dataSync();
       const state = (row) => {
